@@ -1,0 +1,107 @@
+-- Rights for the people and programs that use pgfigi without owning it. pgfigi creates no roles by itself: run this once
+-- the migrations are applied, and again after every upgrade, as the owner of pgfigi's schema or a superuser:
+--
+--   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -1 -f docs/grants.sql
+--
+-- It creates two roles that nobody logs in with, and gives them to nobody. Then, for example:
+--
+--   grant pgfigi_analyst to alice;
+--   create role figi_worker login password '...' in role pgfigi_worker;
+--
+-- It can be run any number of times. Other names will do as well: replace them throughout.
+
+do $$
+begin
+  if to_regrole('pgfigi_analyst') is null then
+    create role pgfigi_analyst nologin;
+  end if;
+  if to_regrole('pgfigi_worker') is null then
+    create role pgfigi_worker nologin;
+  end if;
+end
+$$;
+
+-- Analysts look up. They have no right on any table: the two views belong to the owner, and what a miss writes is
+-- written by resolve_rest, with the owner's rights.
+grant usage on schema public to pgfigi_analyst;
+
+grant select on public.mapping_periods to pgfigi_analyst;
+grant select on public.current_mappings to pgfigi_analyst;
+
+grant execute on function public.resolve_mapping(text, text, timestamptz, interval) to pgfigi_analyst;
+grant execute on function public.resolve_mapping(text) to pgfigi_analyst;
+grant execute on function public.resolve_mappings(text, text[], timestamptz, interval) to pgfigi_analyst;
+grant execute on function public.mappings_as_of(timestamptz) to pgfigi_analyst;
+grant execute on function public.mapping_history(text, text) to pgfigi_analyst;
+grant execute on function public.stale_mappings(interval, integer) to pgfigi_analyst;
+grant execute on function public.cache_max_age(interval) to pgfigi_analyst;
+grant execute on function public.cache_stats() to pgfigi_analyst;
+
+grant execute on function public.clean_identifier(text) to pgfigi_analyst;
+grant execute on function public.cusip_check_digit(text) to pgfigi_analyst;
+grant execute on function public.isin_check_digit(text) to pgfigi_analyst;
+grant execute on function public.normalize_cusip(text) to pgfigi_analyst;
+grant execute on function public.normalize_isin(text) to pgfigi_analyst;
+grant execute on function public.normalize_identifier_type(text) to pgfigi_analyst;
+grant execute on function public.normalize_identifier(text, text) to pgfigi_analyst;
+grant execute on function public.identifier_type_of(text) to pgfigi_analyst;
+grant execute on function public.complete_cusip(text) to pgfigi_analyst;
+grant execute on function public.isin_of_cusip(text, text) to pgfigi_analyst;
+
+-- The lookups are inlined into the caller's query, and these two with them. Without usage of the schema nobody can
+-- call them by name.
+grant execute on function figi_private.is_fresh(timestamptz, interval) to pgfigi_analyst;
+grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) to pgfigi_analyst;
+
+-- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no
+-- right on any table of pgfigi's either.
+grant pgfigi_analyst to pgfigi_worker;
+grant usage on schema figi_private to pgfigi_worker;
+
+grant execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) to pgfigi_worker;
+grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;
+grant execute on function public.refresh_stale(interval, integer) to pgfigi_worker;
+grant execute on function public.clear_cache() to pgfigi_worker;
+
+grant execute on function figi_private.claim_requests(text, integer, integer, interval, text[], text[]) to pgfigi_worker;
+grant execute on function figi_private.renew_claims(text, interval) to pgfigi_worker;
+grant execute on function figi_private.release_claims(text, text[], text[], text) to pgfigi_worker;
+grant execute on function figi_private.record_answers(jsonb, interval) to pgfigi_worker;
+grant execute on function figi_private.pending_requests(text[], text[]) to pgfigi_worker;
+grant execute on function figi_private.next_claim_in() to pgfigi_worker;
+
+grant execute on function figi_private.reserve_api_slot(text, integer, interval) to pgfigi_worker;
+grant execute on function figi_private.open_api_slots(text, integer, interval) to pgfigi_worker;
+grant execute on function figi_private.api_blocked_for(text) to pgfigi_worker;
+grant execute on function figi_private.block_api_budget(text, interval) to pgfigi_worker;
+grant execute on function figi_private.exhaust_api_budget(text, integer, interval, interval) to pgfigi_worker;
+
+-- graphile-worker reads and writes the tables of its own schema, where row security lets only their owner through. Its
+-- upgrades change these tables, so they need the owner: run `pgfigi migrate` as the owner first, then this again.
+do $$
+declare
+  v_table regclass;
+begin
+  if to_regnamespace('graphile_worker') is null then
+    return;
+  end if;
+  grant usage on schema graphile_worker to pgfigi_worker;
+  grant select, insert, update, delete on all tables in schema graphile_worker to pgfigi_worker;
+  grant usage on all sequences in schema graphile_worker to pgfigi_worker;
+  grant execute on all functions in schema graphile_worker to pgfigi_worker;
+  for v_table in
+    select c.oid
+    from pg_catalog.pg_class c
+    where c.relnamespace = to_regnamespace('graphile_worker')
+      and c.relrowsecurity
+      and not exists (
+        select
+        from pg_catalog.pg_policy p
+        where p.polrelid = c.oid
+          and p.polname = 'pgfigi_worker'
+      )
+  loop
+    execute format('create policy pgfigi_worker on %s to pgfigi_worker using (true) with check (true)', v_table);
+  end loop;
+end
+$$;

@@ -1,0 +1,2359 @@
+--! Previous: -
+--! Hash: sha1:766d07eac62b3501b7089717458398cc5985f5d7
+--! Message: security master
+
+create schema figi_private;
+comment on schema figi_private is
+  'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';
+
+--! Included functions/clean_identifier.sql
+-- People paste identifiers from web pages, terminals and spreadsheets, with blanks and hyphens that mean nothing. One
+-- rule says what is dropped; everything else stays, so that a text that is no identifier does not become one.
+--
+-- The argument is used once, so the planner inlines this into whatever calls it. upper() is told collate "C", which
+-- knows ASCII letters alone: elsewhere 'ı' would become 'I'. Keep in step with cleanIdentifier in src/identifiers.ts.
+create or replace function public.clean_identifier(identifier_value text)
+  returns text
+  language sql
+  immutable
+  parallel safe
+  return pg_catalog.upper(
+    pg_catalog.translate(
+      identifier_value,
+      E'- \t\n\r\f\u000b\u00a0\u2007\u200b\u202f\ufeff',
+      ''
+    ) collate "C"
+  );
+
+revoke execute on function public.clean_identifier(text) from public;
+
+comment on function public.clean_identifier(text) is
+  'The text without white space (ASCII''s, U+00A0, U+2007, U+200B, U+202F, U+FEFF) and hyphen-minus, a to z in upper case, nothing else changed, null for null: clean_identifier(''us-037833100 5'') is ''US0378331005''.';
+--! EndIncluded functions/clean_identifier.sql
+--! Included functions/cusip_check_digit.sql
+-- A CUSIP, CINS or PPN proves itself by its ninth character (ANSI X9.6): 0-9 count as themselves, A to Z as 10 to 35,
+-- * @ # as 36 to 38; every second value is doubled; the digits of all are added, and the check digit completes ten.
+--
+-- Only the sum modulo ten matters, so each character is looked up in a row that has it in a place that equals its
+-- digit sum, modulo ten: T = 29 stands in place 21 of the plain row, as 2 + 9 = 11; A = 10 in place 12 of the doubled
+-- row, as 2 + 0 = 2. (The last 0 of each row only holds a place.) A character that is in neither has place 0, hence
+-- null, and so has the sum. One expression, without variables, so that the planner inlines it: four times as fast as
+-- a loop in plpgsql.
+create or replace function public.cusip_check_digit(first_eight text)
+  returns text
+  language sql
+  immutable
+  parallel safe
+  return case
+    when pg_catalog.octet_length(first_eight) = 8 then (
+      (
+        400
+        - nullif(pg_catalog.strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@', pg_catalog.substr(first_eight, 1, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W', pg_catalog.substr(first_eight, 2, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@', pg_catalog.substr(first_eight, 3, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W', pg_catalog.substr(first_eight, 4, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@', pg_catalog.substr(first_eight, 5, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W', pg_catalog.substr(first_eight, 6, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@', pg_catalog.substr(first_eight, 7, 1) collate "C"), 0)
+        - nullif(pg_catalog.strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W', pg_catalog.substr(first_eight, 8, 1) collate "C"), 0)
+      ) % 10
+    )::text
+  end;
+
+revoke execute on function public.cusip_check_digit(text) from public;
+
+comment on function public.cusip_check_digit(text) is
+  'The ninth character of a CUSIP, CINS or PPN from its first eight, given clean; null unless they are eight of 0-9, A-Z, *, @ and #: cusip_check_digit(''03783310'') is ''0''.';
+--! EndIncluded functions/cusip_check_digit.sql
+--! Included functions/isin_check_digit.sql
+-- An ISIN proves itself by its twelfth character (ISO 6166): each letter becomes the two digits of its value (A = 10 to
+-- Z = 35), and Luhn's rule, doubling every second digit from the right, completes the sum to ten. Any two letters may
+-- begin it: XS, EU and the retired AN are real.
+--
+-- Padded to 22 digits, the most that eleven characters give, the digits to be doubled are always those in even places,
+-- and as bytes they are added in one expression: 0 is byte 48, and 22 of them are 1056. A leading zero adds nothing.
+create or replace function public.isin_check_digit(first_eleven text)
+  returns text
+  language plpgsql
+  immutable
+  strict
+  parallel safe
+  set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_digits text;
+  v_plain bytea;
+  v_doubled bytea;
+begin
+  if octet_length(first_eleven) <> 11
+    or first_eleven collate "C" !~ '^[A-Z]{2}[0-9A-Z]{9}$'
+  then
+    return null;
+  end if;
+
+  v_digits := lpad(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(first_eleven collate "C",
+      'A', '10'), 'B', '11'), 'C', '12'), 'D', '13'), 'E', '14'),
+      'F', '15'), 'G', '16'), 'H', '17'), 'I', '18'), 'J', '19'), 'K', '20'), 'L', '21'),
+      'M', '22'), 'N', '23'), 'O', '24'), 'P', '25'), 'Q', '26'), 'R', '27'), 'S', '28'),
+      'T', '29'), 'U', '30'), 'V', '31'), 'W', '32'), 'X', '33'), 'Y', '34'), 'Z', '35'),
+    22,
+    '0'
+  );
+  v_plain := convert_to(v_digits, 'UTF8');
+  v_doubled := convert_to(translate(v_digits, '0123456789', '0246813579'), 'UTF8');
+
+  return (
+    1056 + 220
+    - get_byte(v_plain, 0) - get_byte(v_doubled, 1)
+    - get_byte(v_plain, 2) - get_byte(v_doubled, 3)
+    - get_byte(v_plain, 4) - get_byte(v_doubled, 5)
+    - get_byte(v_plain, 6) - get_byte(v_doubled, 7)
+    - get_byte(v_plain, 8) - get_byte(v_doubled, 9)
+    - get_byte(v_plain, 10) - get_byte(v_doubled, 11)
+    - get_byte(v_plain, 12) - get_byte(v_doubled, 13)
+    - get_byte(v_plain, 14) - get_byte(v_doubled, 15)
+    - get_byte(v_plain, 16) - get_byte(v_doubled, 17)
+    - get_byte(v_plain, 18) - get_byte(v_doubled, 19)
+    - get_byte(v_plain, 20) - get_byte(v_doubled, 21)
+  ) % 10;
+end
+$$;
+
+revoke execute on function public.isin_check_digit(text) from public;
+
+comment on function public.isin_check_digit(text) is
+  'The twelfth character of an ISIN from its first eleven, given clean; null unless they are two of A-Z and nine of 0-9 and A-Z: isin_check_digit(''US037833100'') is ''5''.';
+--! EndIncluded functions/isin_check_digit.sql
+--! Included functions/normalize_cusip.sql
+-- A spreadsheet that takes a CUSIP for a number drops its leading zeros. Up to three of them come back, where the check
+-- digit then proves the whole; no other damage is repaired, since a guess that passes one check digit in ten would be
+-- somebody else's security.
+create or replace function public.normalize_cusip(identifier_value text)
+  returns text
+  language plpgsql
+  immutable
+  strict
+  parallel safe
+  set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) between 6 and 8
+    and v_clean collate "C" ~ '^[1-9][0-9]{5,7}$'
+  then
+    v_clean := lpad(v_clean, 9, '0');
+  end if;
+
+  if octet_length(v_clean) = 9
+    and public.cusip_check_digit(substr(v_clean, 1, 8)) collate "C" = substr(v_clean, 9, 1)
+    and v_clean collate "C" <> '000000000'
+  then
+    return v_clean;
+  end if;
+
+  return null;
+end
+$$;
+
+revoke execute on function public.normalize_cusip(text) from public;
+
+comment on function public.normalize_cusip(text) is
+  'The CUSIP, CINS or PPN that a text means, in nine characters, up to three zeros that a spreadsheet dropped put back; null where the check digit does not prove it, and for 000000000, which means none: normalize_cusip(''37833100'') is ''037833100''.';
+--! EndIncluded functions/normalize_cusip.sql
+--! Included functions/normalize_isin.sql
+-- The one spelling under which an ISIN is stored and looked up, or null. The prefix is not looked up anywhere: see
+-- isin_check_digit.
+create or replace function public.normalize_isin(identifier_value text)
+  returns text
+  language plpgsql
+  immutable
+  strict
+  parallel safe
+  set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) = 12
+    and public.isin_check_digit(substr(v_clean, 1, 11)) collate "C" = substr(v_clean, 12, 1)
+  then
+    return v_clean;
+  end if;
+
+  return null;
+end
+$$;
+
+revoke execute on function public.normalize_isin(text) from public;
+
+comment on function public.normalize_isin(text) is
+  'The ISIN that a text means, in twelve characters; null where the check digit does not prove it: normalize_isin(''us-037833100 5'') is ''US0378331005''.';
+--! EndIncluded functions/normalize_isin.sql
+--! Included functions/normalize_identifier_type.sql
+-- Callers name the type as a value, in any case and with blanks around it, as it comes from a file or a form.
+create or replace function public.normalize_identifier_type(identifier_type text)
+  returns text
+  language sql
+  immutable
+  parallel safe
+  return case pg_catalog.upper(
+      pg_catalog.btrim(identifier_type, E' \t\n\r\f\u000b\u00a0\u2007\u200b\u202f\ufeff') collate "C"
+    )
+    when 'CUSIP' then 'CUSIP'
+    when 'ISIN' then 'ISIN'
+  end;
+
+revoke execute on function public.normalize_identifier_type(text) from public;
+
+comment on function public.normalize_identifier_type(text) is
+  'The type that a name means, CUSIP or ISIN, in any case and with blanks around it; null for every other name: normalize_identifier_type('' cusip'') is ''CUSIP''.';
+--! EndIncluded functions/normalize_identifier_type.sql
+--! Included functions/normalize_identifier.sql
+create or replace function public.normalize_identifier(identifier_type text, identifier_value text)
+  returns text
+  language sql
+  immutable
+  parallel safe
+  return case public.normalize_identifier_type(identifier_type)
+    when 'CUSIP' then public.normalize_cusip(identifier_value)
+    when 'ISIN' then public.normalize_isin(identifier_value)
+  end;
+
+revoke execute on function public.normalize_identifier(text, text) from public;
+
+comment on function public.normalize_identifier(text, text) is
+  'The identifier of the named type (CUSIP or ISIN, in any case) that a text means, as it is stored; null where the type is another or the text is none of it: normalize_identifier(''cusip'', ''37833100'') is ''037833100''.';
+--! EndIncluded functions/normalize_identifier.sql
+--! Included functions/identifier_type_of.sql
+-- Lets people hand over a column that mixes CUSIPs and ISINs. The two never overlap: nine characters and twelve.
+create or replace function public.identifier_type_of(identifier_value text)
+  returns text
+  language sql
+  immutable
+  parallel safe
+  return case
+    when public.normalize_isin(identifier_value) is not null then 'ISIN'
+    when public.normalize_cusip(identifier_value) is not null then 'CUSIP'
+  end;
+
+revoke execute on function public.identifier_type_of(text) from public;
+
+comment on function public.identifier_type_of(text) is
+  'The type of the identifier that a text means, ''ISIN'' or ''CUSIP'' (also for CINS and PPN), proven by its check digit; else null: identifier_type_of(''37833100'') is ''CUSIP''.';
+--! EndIncluded functions/identifier_type_of.sql
+--! Included functions/complete_cusip.sql
+-- Some sources write CUSIPs without the check digit. Only a caller who knows that may ask for it: eight digits may as
+-- well be a whole CUSIP that lost a zero, which is what normalize_cusip takes them for.
+create or replace function public.complete_cusip(identifier_value text)
+  returns text
+  language plpgsql
+  immutable
+  strict
+  parallel safe
+  set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) = 8 then
+    v_clean := v_clean || public.cusip_check_digit(v_clean);
+  end if;
+
+  if octet_length(v_clean) = 9 then
+    return public.normalize_cusip(v_clean);
+  end if;
+
+  return null;
+end
+$$;
+
+revoke execute on function public.complete_cusip(text) from public;
+
+comment on function public.complete_cusip(text) is
+  'The nine characters of a CUSIP, CINS or PPN given as eight, without its check digit, or as a valid nine; null for all else: complete_cusip(''03783310'') is ''037833100''.';
+--! EndIncluded functions/complete_cusip.sql
+--! Included functions/isin_of_cusip.sql
+-- One security is often known by its CUSIP here and its ISIN there. A US or Canadian ISIN is the country, the CUSIP and
+-- a check digit, so that either can be looked up by the other.
+create or replace function public.isin_of_cusip(cusip text, country text)
+  returns text
+  language plpgsql
+  immutable
+  strict
+  parallel safe
+  set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_first_eleven text :=
+    upper(btrim(country, E' \t\n\r\f\u000b\u00a0\u2007\u200b\u202f\ufeff') collate "C")
+    || public.normalize_cusip(cusip);
+begin
+  return v_first_eleven || public.isin_check_digit(v_first_eleven);
+end
+$$;
+
+revoke execute on function public.isin_of_cusip(text, text) from public;
+
+comment on function public.isin_of_cusip(text, text) is
+  'The ISIN of a CUSIP in a country, by its two letters in any case; null where the CUSIP is none, holds *, @ or #, or the country is not two letters: isin_of_cusip(''037833100'', ''US'') is ''US0378331005''.';
+--! EndIncluded functions/isin_of_cusip.sql
+
+--! Included tables/security_mappings.sql
+-- The one table of pgfigi's users: which ticker an identifier had, and when.
+-- A row is a period of an identifier, half-open in time; the open row (end_date is null) is what holds now.
+create table public.security_mappings (
+  id bigint generated always as identity,
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  ticker text,
+  has_no_results boolean not null default false,
+  start_date timestamptz not null,
+  end_date timestamptz,
+  last_fetched_date timestamptz not null,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text not null default 'openfigi',
+  alternatives jsonb,
+  constraint security_mappings_pkey
+    primary key (id),
+  constraint security_mappings_identifier_is_well_formed
+    check (
+      case identifier_type
+        when 'CUSIP' then identifier_value ~ '^[0-9A-Z*@#]{8}[0-9]$'
+        when 'ISIN' then identifier_value ~ '^[A-Z]{2}[0-9A-Z]{9}[0-9]$'
+        else false
+      end
+    ),
+  constraint security_mappings_has_no_results_exactly_when_ticker_is_null
+    check (has_no_results = (ticker is null)),
+  constraint security_mappings_ticker_is_not_blank
+    check (ticker <> ''),
+  constraint security_mappings_period_is_not_empty
+    check (start_date < end_date),
+  constraint security_mappings_dates_are_finite
+    check (isfinite(start_date) and isfinite(end_date) and isfinite(last_fetched_date)),
+  constraint security_mappings_source_is_known
+    check (source in ('openfigi', 'import', 'sec_ftd')),
+  constraint security_mappings_alternatives_is_an_array
+    check (jsonb_typeof(alternatives) = 'array')
+);
+
+create unique index security_mappings_history
+  on public.security_mappings (identifier_type, identifier_value, start_date);
+
+-- After the other one: at equal cost the planner takes the index that was created last.
+create unique index security_mappings_one_open_row
+  on public.security_mappings (identifier_type, identifier_value)
+  where end_date is null;
+
+-- For stale_mappings alone, and so written that "end_date is null" does not imply it: without statistics the planner
+-- would take it for lookups too, and read all of it.
+create index security_mappings_oldest_fetch
+  on public.security_mappings (last_fetched_date)
+  where coalesce(end_date, 'infinity') = 'infinity';
+
+comment on table public.security_mappings is
+  'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
+comment on column public.security_mappings.id is
+  'Surrogate key of the period.';
+comment on column public.security_mappings.identifier_type is
+  'CUSIP (CINS and PPN included) or ISIN.';
+comment on column public.security_mappings.identifier_value is
+  'The identifier as normalised: upper case, no separators, check digit right. 9 characters for a CUSIP, 12 for an ISIN.';
+comment on column public.security_mappings.ticker is
+  'The ticker as OpenFIGI spells it (BRK/B); null exactly when has_no_results.';
+comment on column public.security_mappings.has_no_results is
+  'True where OpenFIGI answered that it knows no such identifier: a negative result, kept as long as any other.';
+comment on column public.security_mappings.start_date is
+  'First instant of the period, inclusive: when this answer was first observed.';
+comment on column public.security_mappings.end_date is
+  'End of the period, exclusive: when another answer was observed, or the cache was cleared. Null while it holds.';
+comment on column public.security_mappings.last_fetched_date is
+  'When this answer was last observed. The age of a mapping is measured from here.';
+comment on column public.security_mappings.created_at is
+  'When the row was written.';
+comment on column public.security_mappings.updated_at is
+  'When the row was last touched.';
+comment on column public.security_mappings.figi is
+  'FIGI of the listing that was chosen.';
+comment on column public.security_mappings.composite_figi is
+  'FIGI of the composite of the listing''s country.';
+comment on column public.security_mappings.share_class_figi is
+  'FIGI of the share class, the same over all countries.';
+comment on column public.security_mappings.name is
+  'Name of the security, as OpenFIGI spells it.';
+comment on column public.security_mappings.exch_code is
+  'OpenFIGI''s exchange code of the listing (US is the US composite); null for bonds.';
+comment on column public.security_mappings.security_type is
+  'OpenFIGI securityType, for example Common Stock or ETP.';
+comment on column public.security_mappings.security_type2 is
+  'OpenFIGI securityType2, the coarser of the two.';
+comment on column public.security_mappings.market_sector is
+  'OpenFIGI marketSector, for example Equity or Corp.';
+comment on column public.security_mappings.source is
+  'Where the observation comes from: openfigi, import, or sec_ftd.';
+comment on column public.security_mappings.alternatives is
+  'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
+
+create type public.resolved_mapping as (
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  status text,
+  fetch_requested boolean,
+  resolved_via text,
+  id bigint,
+  has_no_results boolean,
+  start_date timestamptz,
+  end_date timestamptz,
+  last_fetched_date timestamptz,
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text,
+  alternatives jsonb
+);
+comment on type public.resolved_mapping is
+  'One answer of resolve_mapping: the identifier as normalised, ticker, status (hit, stale, negative, miss, invalid), whether a fetch was requested, under which identifier type it was found (resolved_via), then the mapping.';
+
+create type public.resolved_mapping_element as (
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  status text,
+  fetch_requested boolean,
+  resolved_via text,
+  id bigint,
+  has_no_results boolean,
+  start_date timestamptz,
+  end_date timestamptz,
+  last_fetched_date timestamptz,
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text,
+  alternatives jsonb,
+  ordinality bigint
+);
+comment on type public.resolved_mapping_element is
+  'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
+--! EndIncluded tables/security_mappings.sql
+--! Included tables/fetch_requests.sql
+-- What is to be asked of OpenFIGI. Append-only for lookups, without a unique key: two sessions that miss the same
+-- identifier at once never wait for each other; claim_requests takes an identifier once, however many rows ask for it.
+create table figi_private.fetch_requests (
+  id bigint generated always as identity,
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  priority smallint not null default 0,
+  requested_at timestamptz not null default clock_timestamp(),
+  unfiltered boolean not null default false,
+  not_before timestamptz not null default '-infinity',
+  claimed_by text,
+  claimed_until timestamptz,
+  attempts smallint not null default 0,
+  setbacks smallint not null default 0,
+  last_error text,
+  gave_up_at timestamptz,
+  constraint fetch_requests_pkey
+    primary key (id),
+  constraint fetch_requests_priority_is_known
+    check (priority in (0, 1, 2)),
+  constraint fetch_requests_claim_is_whole
+    check ((claimed_by is null) = (claimed_until is null))
+);
+
+create index fetch_requests_identifier
+  on figi_private.fetch_requests (identifier_type, identifier_value);
+
+create index fetch_requests_queue
+  on figi_private.fetch_requests (unfiltered, priority, id)
+  where gave_up_at is null;
+
+create index fetch_requests_claims
+  on figi_private.fetch_requests (claimed_until)
+  where claimed_until is not null;
+
+create index fetch_requests_setbacks
+  on figi_private.fetch_requests (not_before)
+  where setbacks > 0;
+
+comment on table figi_private.fetch_requests is
+  'Identifiers to be fetched from OpenFIGI. A row lives from the lookup that missed until its answer is recorded; the lease (claimed_until) of a worker that dies runs out by itself.';
+comment on column figi_private.fetch_requests.priority is
+  '0 a person or program waits, 1 warming, 2 refreshing what is stale. Lower goes first.';
+comment on column figi_private.fetch_requests.unfiltered is
+  'False: ask in the preferred market first. True: that market knew nothing, ask without a filter.';
+comment on column figi_private.fetch_requests.not_before is
+  'Not to be claimed before this instant: the pause after a failure.';
+comment on column figi_private.fetch_requests.claimed_by is
+  'Name of the process that fetches it now; null when it waits.';
+comment on column figi_private.fetch_requests.claimed_until is
+  'End of the lease, which its holder keeps renewing; after it anybody may claim the request.';
+comment on column figi_private.fetch_requests.attempts is
+  'How often OpenFIGI answered with an error for this very identifier. After the third retry the request gives up.';
+comment on column figi_private.fetch_requests.setbacks is
+  'How often in a row the whole HTTP request failed (outage, timeout); only lengthens the pause, never gives up.';
+comment on column figi_private.fetch_requests.gave_up_at is
+  'When the last retry failed. The row stays to be looked at; the next lookup asks anew after a minute.';
+--! EndIncluded tables/fetch_requests.sql
+--! Included tables/api_budgets.sql
+-- The limit that all processes share: one row a key, which keeps the send times of the last `capacity` requests.
+create table figi_private.api_budgets (
+  budget text collate "C" not null,
+  sent_at timestamptz[] not null default '{}',
+  blocked_until timestamptz not null default '-infinity',
+  constraint api_budgets_pkey
+    primary key (budget)
+) with (fillfactor = 50);
+
+comment on table figi_private.api_budgets is
+  'One row for each OpenFIGI key in use, named by a fingerprint and never by the key: a sliding log of send times.';
+comment on column figi_private.api_budgets.budget is
+  'Fingerprint of the key and of the API''s address; ''anonymous'' where there is no key.';
+comment on column figi_private.api_budgets.sent_at is
+  'When the last requests were sent or may be sent, ascending, at most as many as the capacity.';
+comment on column figi_private.api_budgets.blocked_until is
+  'Nobody sends before this instant: OpenFIGI said 429, or that nothing remains.';
+--! EndIncluded tables/api_budgets.sql
+--! Included views/mapping_periods.sql
+-- What every lookup reads. The view belongs to the owner and is not security_invoker, on purpose: an analyst needs no
+-- right on the table, and the lookups stay security invoker, which keeps them inlined.
+create or replace view public.mapping_periods as
+  select
+    m.id,
+    m.identifier_type,
+    m.identifier_value,
+    m.ticker,
+    m.has_no_results,
+    m.start_date,
+    m.end_date,
+    m.last_fetched_date,
+    m.figi,
+    m.composite_figi,
+    m.share_class_figi,
+    m.name,
+    m.exch_code,
+    m.security_type,
+    m.security_type2,
+    m.market_sector,
+    m.source,
+    m.alternatives
+  from public.security_mappings m;
+
+revoke all on public.mapping_periods from public;
+comment on view public.mapping_periods is
+  'Every period of every identifier, past and present: start_date inclusive, end_date exclusive or null while it holds.';
+--! EndIncluded views/mapping_periods.sql
+--! Included views/current_mappings.sql
+-- For joins with a table of holdings: the planner sees through it to a plain scan of the open rows.
+create or replace view public.current_mappings as
+  select
+    m.id,
+    m.identifier_type,
+    m.identifier_value,
+    m.ticker,
+    m.has_no_results,
+    m.start_date,
+    m.last_fetched_date,
+    m.figi,
+    m.composite_figi,
+    m.share_class_figi,
+    m.name,
+    m.exch_code,
+    m.security_type,
+    m.security_type2,
+    m.market_sector,
+    m.source,
+    m.alternatives
+  from public.security_mappings m
+  where m.end_date is null;
+
+revoke all on public.current_mappings from public;
+comment on view public.current_mappings is
+  'What holds now, negatives included (ticker null), whatever its age: one row an identifier. Join it on identifier_type and identifier_value; it requests no fetches.';
+--! EndIncluded views/current_mappings.sql
+
+--! Included functions/cache_max_age.sql
+-- One place for "how old may a mapping be": the argument, else the database's setting, else 60 days.
+create or replace function public.cache_max_age(max_age interval default null)
+returns interval
+language sql
+stable
+parallel safe
+return coalesce(
+  max_age,
+  nullif(current_setting('pgfigi.cache_max_age', true), '')::interval,
+  interval '60 days'
+);
+
+revoke execute on function public.cache_max_age(interval) from public;
+comment on function public.cache_max_age(interval) is
+  'The age from which a mapping is stale: the argument, else the setting pgfigi.cache_max_age (alter database ... set), else 60 days. Zero means that everything is always stale. Raises 22007 where the setting is no interval.';
+--! EndIncluded functions/cache_max_age.sql
+--! Included functions/is_fresh.sql
+-- The one comparison of an age with its limit. A difference of timestamps cannot overflow, as a sum with a huge
+-- interval would; an observation dated in the future counts as just made, so that zero is always stale.
+create or replace function figi_private.is_fresh(last_fetched_date timestamptz, max_age interval)
+returns boolean
+language sql
+stable
+parallel safe
+return greatest(statement_timestamp() - last_fetched_date, interval '0') < public.cache_max_age(max_age);
+
+revoke execute on function figi_private.is_fresh(timestamptz, interval) from public;
+comment on function figi_private.is_fresh(timestamptz, interval) is
+  'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
+--! EndIncluded functions/is_fresh.sql
+
+--! Included functions/stripe_of.sql
+-- Writers lock stripes of identifiers, in ascending order, before they compare: a lock an identifier would exhaust the
+-- lock table in a large set, and no lock at all loses updates or deadlocks.
+create or replace function figi_private.stripe_of(identifier_type text, identifier_value text)
+returns integer
+language sql
+immutable
+parallel safe
+return (hashtext(identifier_type || identifier_value) & 255);
+
+revoke execute on function figi_private.stripe_of(text, text) from public;
+comment on function figi_private.stripe_of(text, text) is
+  'The lock stripe of an identifier, 0 to 255.';
+--! EndIncluded functions/stripe_of.sql
+--! Included functions/lock_identifiers.sql
+create or replace function figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- What another session commits while we wait for its lock is seen by a new snapshot only, and only read committed
+  -- takes one.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'security_mappings can be written in read committed transactions only, this one is %',
+      current_setting('transaction_isolation')
+      using
+        errcode = 'PF003',
+        hint = 'Begin the transaction with isolation level read committed. Lookups work in every isolation level.';
+  end if;
+
+  perform pg_advisory_xact_lock(1718183785, stripe)
+  from (
+    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value) as stripe
+    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
+    order by stripe
+    offset 0
+  ) stripes;
+end
+$$;
+
+revoke execute on function figi_private.lock_identifiers(text[], text[]) from public;
+comment on function figi_private.lock_identifiers(text[], text[]) is
+  'Takes the write locks of these identifiers until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
+--! EndIncluded functions/lock_identifiers.sql
+--! Included functions/raise_overlap.sql
+-- The one message for a law that two triggers look after.
+create or replace function figi_private.raise_overlap(ids bigint[])
+returns void
+language plpgsql
+stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_row public.security_mappings;
+begin
+  if cardinality(ids) = 0 then
+    return;
+  end if;
+  select m.* into v_row from public.security_mappings m where m.id = ids[1];
+  raise exception 'periods of % % overlap: % to %',
+    v_row.identifier_type, v_row.identifier_value, v_row.start_date, coalesce(v_row.end_date::text, 'now')
+    using
+      errcode = '23P01',
+      schema = 'public',
+      table = 'security_mappings',
+      constraint = 'security_mappings_periods_do_not_overlap',
+      hint = 'See the other periods with: select * from mapping_history(type, value). Record observations with upsert_mapping, which keeps the history consistent.';
+end
+$$;
+
+revoke execute on function figi_private.raise_overlap(bigint[]) from public;
+comment on function figi_private.raise_overlap(bigint[]) is
+  'Raises 23P01 for the first of these periods; does nothing for none.';
+--! EndIncluded functions/raise_overlap.sql
+--! Included functions/forbid_overlap_after_insert.sql
+-- The law that no constraint can hold cheaply (an exclusion constraint costs 14 times the insert): after each
+-- statement, take the locks that all writers take, then look whether a period overlaps another one.
+create or replace function figi_private.forbid_overlap_after_insert()
+returns trigger
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_types text[];
+  v_values text[];
+begin
+  select array_agg(n.identifier_type), array_agg(n.identifier_value)
+  into v_types, v_values
+  from new_rows n;
+  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.raise_overlap(array(
+    select n.id
+    from new_rows n
+    where exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+        and m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+    )
+    order by n.id
+    limit 1
+  ));
+  return null;
+end
+$$;
+
+revoke execute on function figi_private.forbid_overlap_after_insert() from public;
+comment on function figi_private.forbid_overlap_after_insert() is
+  'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
+--! EndIncluded functions/forbid_overlap_after_insert.sql
+--! Included functions/forbid_overlap_after_update.sql
+create or replace function figi_private.forbid_overlap_after_update()
+returns trigger
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_types text[];
+  v_values text[];
+  v_ids bigint[];
+begin
+  -- A period that only shrank, or was only touched, cannot overlap anything that it did not before. Grouped and not
+  -- joined: the planner takes the number of rows for that of the session's first call, and a nested loop over two
+  -- transition tables is quadratic.
+  select array_agg(c.identifier_type), array_agg(c.identifier_value), array_agg(c.id)
+  into v_types, v_values, v_ids
+  from (
+    select
+      b.id,
+      max(b.identifier_type) filter (where b.is_new) as identifier_type,
+      max(b.identifier_value) filter (where b.is_new) as identifier_value
+    from (
+      select n.id, n.identifier_type, n.identifier_value, n.start_date, n.end_date, true as is_new
+      from new_rows n
+      union all
+      select o.id, o.identifier_type, o.identifier_value, o.start_date, o.end_date, false
+      from old_rows o
+    ) b
+    group by b.id
+    having bool_or(b.is_new)
+      and (
+        bool_and(b.is_new)
+        or min(b.identifier_type) <> max(b.identifier_type)
+        or min(b.identifier_value) <> max(b.identifier_value)
+        or min(b.start_date) filter (where b.is_new) < min(b.start_date) filter (where not b.is_new)
+        or max(coalesce(b.end_date, 'infinity')) filter (where b.is_new)
+          > max(coalesce(b.end_date, 'infinity')) filter (where not b.is_new)
+      )
+  ) c;
+  if v_ids is null then
+    return null;
+  end if;
+  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.raise_overlap(array(
+    select n.id
+    from public.security_mappings n
+    where n.id = any (v_ids)
+      and exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = n.identifier_type
+          and m.identifier_value = n.identifier_value
+          and m.id <> n.id
+          and m.start_date < coalesce(n.end_date, 'infinity')
+          and coalesce(m.end_date, 'infinity') > n.start_date
+      )
+    order by n.id
+    limit 1
+  ));
+  return null;
+end
+$$;
+
+revoke execute on function figi_private.forbid_overlap_after_update() from public;
+comment on function figi_private.forbid_overlap_after_update() is
+  'Refuses periods that an update extended or moved over another period of the same identifier, with 23P01.';
+--! EndIncluded functions/forbid_overlap_after_update.sql
+--! Included tables/security_mappings_triggers.sql
+create trigger forbid_overlap_after_insert
+  after insert on public.security_mappings
+  referencing new table as new_rows
+  for each statement
+  execute function figi_private.forbid_overlap_after_insert();
+
+create trigger forbid_overlap_after_update
+  after update on public.security_mappings
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function figi_private.forbid_overlap_after_update();
+--! EndIncluded tables/security_mappings_triggers.sql
+
+--! Included functions/upsert_mappings.sql
+-- Observations of a set of identifiers at one instant. The order is the point: normalise, lock the stripes in ascending
+-- order, and only then compare, close and open, each statement with a snapshot of its own.
+create or replace function public.upsert_mappings(
+  identifier_types text[],
+  identifier_values text[],
+  tickers text[],
+  fetched_at timestamptz default clock_timestamp(),
+  figis text[] default null,
+  composite_figis text[] default null,
+  share_class_figis text[] default null,
+  names text[] default null,
+  exch_codes text[] default null,
+  security_types text[] default null,
+  security_types2 text[] default null,
+  market_sectors text[] default null,
+  alternatives jsonb[] default null,
+  source text default 'openfigi'
+)
+returns setof public.security_mappings
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  v_invalid record;
+  v_observations public.security_mappings[];
+  v_types text[];
+  v_values text[];
+  v_closed bigint;
+  v_opened bigint;
+begin
+  if cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.identifier_values)
+    or cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.tickers) then
+    raise exception 'upsert_mappings needs as many identifier_types (%) as identifier_values (%) and tickers (%)',
+      cardinality(upsert_mappings.identifier_types),
+      cardinality(upsert_mappings.identifier_values),
+      cardinality(upsert_mappings.tickers)
+      using
+        errcode = 'PF002',
+        hint = 'The three arrays go together, place by place; a null ticker stands for no results.';
+  end if;
+  if upsert_mappings.fetched_at is null or not isfinite(upsert_mappings.fetched_at) then
+    raise exception 'fetched_at must be a finite instant, not %', coalesce(upsert_mappings.fetched_at::text, 'null')
+      using errcode = 'PF002', hint = 'Leave it out for now.';
+  end if;
+
+  -- In key order; where an identifier stands twice in the set, the later place counts.
+  select array_agg(o.observation), array_agg((o.observation).identifier_type), array_agg((o.observation).identifier_value)
+  into v_observations, v_types, v_values
+  from (
+    select distinct on (n.identifier_type, n.identifier_value)
+      row(
+        null, n.identifier_type, n.identifier_value, n.ticker, n.ticker is null, null, null, null, null, null,
+        n.figi, n.composite_figi, n.share_class_figi, n.name, n.exch_code, n.security_type, n.security_type2,
+        n.market_sector, upsert_mappings.source, n.alternatives
+      )::public.security_mappings as observation
+    from (
+      select
+        public.normalize_identifier_type(i.identifier_type) collate "C" as identifier_type,
+        public.normalize_identifier(i.identifier_type, i.identifier_value) collate "C" as identifier_value,
+        nullif(btrim(i.ticker), '') as ticker,
+        i.figi, i.composite_figi, i.share_class_figi, i.name, i.exch_code, i.security_type, i.security_type2,
+        i.market_sector, i.alternatives, i.place
+      from unnest(
+        upsert_mappings.identifier_types, upsert_mappings.identifier_values, upsert_mappings.tickers,
+        upsert_mappings.figis, upsert_mappings.composite_figis, upsert_mappings.share_class_figis,
+        upsert_mappings.names, upsert_mappings.exch_codes, upsert_mappings.security_types,
+        upsert_mappings.security_types2, upsert_mappings.market_sectors, upsert_mappings.alternatives
+      ) with ordinality as i (
+        identifier_type, identifier_value, ticker, figi, composite_figi, share_class_figi, name, exch_code,
+        security_type, security_type2, market_sector, alternatives, place
+      )
+      where i.place <= cardinality(upsert_mappings.identifier_types)
+    ) n
+    order by n.identifier_type, n.identifier_value, n.place desc
+  ) o;
+  if v_observations is null then
+    return;
+  end if;
+
+  if array_position(v_values, null) is not null then
+    select i.* into v_invalid
+    from unnest(upsert_mappings.identifier_types, upsert_mappings.identifier_values)
+      with ordinality as i (identifier_type, identifier_value, place)
+    where public.normalize_identifier(i.identifier_type, i.identifier_value) is null
+    order by i.place
+    limit 1;
+    raise exception '% is not a valid %',
+      coalesce(quote_literal(left(v_invalid.identifier_value, 40)), 'null'),
+      coalesce(nullif(left(v_invalid.identifier_type, 40), ''), 'identifier')
+      using
+        errcode = 'PF001',
+        detail = format('Element %s of %s.', v_invalid.place, cardinality(upsert_mappings.identifier_values)),
+        hint = 'The type is CUSIP or ISIN, and the check digit must be right. Nothing was written.';
+  end if;
+
+  perform figi_private.lock_identifiers(v_types, v_values);
+
+  with touched as (
+    update public.security_mappings m
+    set
+      end_date = case when m.ticker is not distinct from o.ticker then null else upsert_mappings.fetched_at end,
+      last_fetched_date =
+        case when m.ticker is not distinct from o.ticker then upsert_mappings.fetched_at else m.last_fetched_date end,
+      figi = case when m.ticker is not distinct from o.ticker then coalesce(o.figi, m.figi) else m.figi end,
+      composite_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.composite_figi, m.composite_figi) else m.composite_figi end,
+      share_class_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.share_class_figi, m.share_class_figi) else m.share_class_figi end,
+      name = case when m.ticker is not distinct from o.ticker then coalesce(o.name, m.name) else m.name end,
+      exch_code = case when m.ticker is not distinct from o.ticker then coalesce(o.exch_code, m.exch_code) else m.exch_code end,
+      security_type = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type, m.security_type) else m.security_type end,
+      security_type2 = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type2, m.security_type2) else m.security_type2 end,
+      market_sector = case when m.ticker is not distinct from o.ticker then coalesce(o.market_sector, m.market_sector) else m.market_sector end,
+      source = case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.source else m.source end,
+      alternatives =
+        case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.alternatives else m.alternatives end,
+      updated_at = clock_timestamp()
+    from unnest(v_observations) as o
+    where m.identifier_type = o.identifier_type
+      and m.identifier_value = o.identifier_value
+      and m.end_date is null
+      and m.last_fetched_date < upsert_mappings.fetched_at
+    returning m.end_date
+  )
+  select count(*) filter (where touched.end_date is not null)
+  into v_closed
+  from touched;
+
+  -- Whatever has no open row by now is new, has just been closed, or was closed before. An observation from before
+  -- that time changes nothing.
+  with opened as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, alternatives
+    )
+    select
+      o.identifier_type, o.identifier_value, o.ticker, o.has_no_results,
+      upsert_mappings.fetched_at, upsert_mappings.fetched_at,
+      o.figi, o.composite_figi, o.share_class_figi, o.name, o.exch_code, o.security_type, o.security_type2,
+      o.market_sector, o.source, o.alternatives
+    from unnest(v_observations) as o
+    where not exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = o.identifier_type
+        and m.identifier_value = o.identifier_value
+        and (m.end_date is null or m.end_date > upsert_mappings.fetched_at)
+    )
+    returning 1
+  )
+  select count(*)
+  into v_opened
+  from opened;
+
+  if v_closed + v_opened > 0 then
+    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', v_opened)::text);
+  end if;
+
+  return query
+    select latest.*
+    from unnest(v_observations) as o
+    cross join lateral (
+      select m.*
+      from public.security_mappings m
+      where m.identifier_type = o.identifier_type
+        and m.identifier_value = o.identifier_value
+      order by m.start_date desc
+      limit 1
+    ) latest;
+end
+$$;
+
+revoke execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) from public;
+comment on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) is
+  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
+--! EndIncluded functions/upsert_mappings.sql
+--! Included functions/upsert_mapping.sql
+-- One observation is a set of one.
+create or replace function public.upsert_mapping(
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  fetched_at timestamptz default clock_timestamp(),
+  figi text default null,
+  composite_figi text default null,
+  share_class_figi text default null,
+  name text default null,
+  exch_code text default null,
+  security_type text default null,
+  security_type2 text default null,
+  market_sector text default null,
+  alternatives jsonb default null,
+  source text default 'openfigi'
+)
+returns public.security_mappings
+language sql
+volatile
+begin atomic
+  select u.*
+  from public.upsert_mappings(
+    array[upsert_mapping.identifier_type],
+    array[upsert_mapping.identifier_value],
+    array[upsert_mapping.ticker],
+    upsert_mapping.fetched_at,
+    array[upsert_mapping.figi],
+    array[upsert_mapping.composite_figi],
+    array[upsert_mapping.share_class_figi],
+    array[upsert_mapping.name],
+    array[upsert_mapping.exch_code],
+    array[upsert_mapping.security_type],
+    array[upsert_mapping.security_type2],
+    array[upsert_mapping.market_sector],
+    array[upsert_mapping.alternatives],
+    upsert_mapping.source
+  ) u;
+end;
+
+revoke execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) from public;
+comment on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) is
+  'Records one observation and returns the latest row. Same ticker: last_fetched_date moves to fetched_at. Another ticker: the open row ends at fetched_at and the next begins there. A null ticker means that OpenFIGI has no results, by the same rule. An observation older than what is known changes nothing. Raises PF001 for an invalid identifier, PF002 for a fetched_at that is not finite, PF003 outside read committed.';
+--! EndIncluded functions/upsert_mapping.sql
+
+--! Included functions/add_fetch_job.sql
+-- One job a transaction, without a job_key (with one, sessions would wait for each other). A string body without the
+-- worker's types: a begin atomic body would block the worker's own upgrades. No job at all is added while requests have
+-- waited for minutes: then either a worker is busy with them, and comes to these too, or none runs, and jobs would pile up
+-- for nothing; the every-minute cron drains what is left.
+create or replace function figi_private.add_fetch_job()
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('pgfigi.fetch_job_added', true) = 'yes' then
+    return;
+  end if;
+  perform set_config('pgfigi.fetch_job_added', 'yes', true);
+  if to_regprocedure('graphile_worker.add_job(text,json,text,timestamptz,integer,text,integer,text[],text)') is null then
+    return;
+  end if;
+  if exists (
+    select
+    from (
+      select r.requested_at
+      from figi_private.fetch_requests r
+      where r.gave_up_at is null
+        and not r.unfiltered
+        and r.priority = 0
+      order by r.id
+      limit 1
+    ) oldest
+    where oldest.requested_at < clock_timestamp() - interval '2 minutes'
+  ) then
+    return;
+  end if;
+  perform graphile_worker.add_job('fetch_mappings', max_attempts => 3);
+end
+$$;
+
+revoke execute on function figi_private.add_fetch_job() from public;
+comment on function figi_private.add_fetch_job() is
+  'Adds one fetch_mappings job to graphile-worker, once a transaction; nothing where its schema is absent, or while a backlog of more than two minutes waits.';
+--! EndIncluded functions/add_fetch_job.sql
+--! Included functions/request_fetch.sql
+-- Appends and never updates, so that it cannot wait for another session; "not already asked" is an index probe. What
+-- two sessions append at once is fetched once all the same: claim_requests takes an identifier, not a row.
+-- The probe names the identifier alone: with more in its condition the planner, seeing an empty queue, takes another
+-- index, and keeps it while the queue grows.
+create or replace function figi_private.request_fetch(
+  p_identifier_type text,
+  p_identifier_value text,
+  p_priority smallint
+)
+returns boolean
+language plpgsql
+volatile
+as $$
+declare
+  v_request record;
+  v_unfiltered boolean := false;
+begin
+  if pg_is_in_recovery() or current_setting('transaction_read_only')::boolean then
+    return false;
+  end if;
+
+  for v_request in
+    select r.priority, r.unfiltered, r.gave_up_at
+    from figi_private.fetch_requests r
+    where r.identifier_type = p_identifier_type
+      and r.identifier_value = p_identifier_value
+  loop
+    if v_request.gave_up_at is null then
+      if v_request.priority <= p_priority then
+        return true;
+      end if;
+      -- A more urgent request goes on in the round that a less urgent one has reached.
+      v_unfiltered := v_unfiltered or v_request.unfiltered;
+    elsif v_request.gave_up_at > clock_timestamp() - interval '1 minute' then
+      return false;
+    end if;
+  end loop;
+
+  insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
+  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered);
+  perform figi_private.add_fetch_job();
+  return true;
+end
+$$;
+
+revoke execute on function figi_private.request_fetch(text, text, smallint) from public;
+comment on function figi_private.request_fetch(text, text, smallint) is
+  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
+--! EndIncluded functions/request_fetch.sql
+--! Included functions/sister_mapping.sql
+-- Characters 3 to 11 of a US or CA ISIN are the CUSIP. Only these two prefixes: others pass the CUSIP check by
+-- coincidence. From a CUSIP, a range of the index finds the ISIN without computing its check digit. Most calls find
+-- nothing: so they look for a key alone, and now and as-of are two statements, each with an index of its own.
+create or replace function figi_private.sister_mapping(
+  p_identifier_type text,
+  p_identifier_value text,
+  p_as_of timestamptz
+)
+returns bigint
+language plpgsql
+stable
+as $$
+begin
+  if p_identifier_type = 'ISIN' then
+    if left(p_identifier_value, 2) not in ('US', 'CA') then
+      return null;
+    end if;
+    return (
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'CUSIP'
+        and m.identifier_value = substr(p_identifier_value, 3, 9)
+        and not m.has_no_results
+        and (
+          (p_as_of is null and m.end_date is null)
+          or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
+        )
+    );
+  end if;
+
+  if p_as_of is null then
+    return (
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'ISIN'
+        and m.identifier_value >= 'US' || p_identifier_value || '0'
+        and m.identifier_value <= 'US' || p_identifier_value || '9'
+        and m.end_date is null
+        and not m.has_no_results
+      union all
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'ISIN'
+        and m.identifier_value >= 'CA' || p_identifier_value || '0'
+        and m.identifier_value <= 'CA' || p_identifier_value || '9'
+        and m.end_date is null
+        and not m.has_no_results
+      limit 1
+    );
+  end if;
+
+  return (
+    select m.id
+    from public.security_mappings m
+    where m.identifier_type = 'ISIN'
+      and m.identifier_value in (public.isin_of_cusip(p_identifier_value, 'US'), public.isin_of_cusip(p_identifier_value, 'CA'))
+      and m.start_date <= p_as_of
+      and (m.end_date is null or m.end_date > p_as_of)
+      and not m.has_no_results
+    order by m.identifier_value desc
+    limit 1
+  );
+end
+$$;
+
+revoke execute on function figi_private.sister_mapping(text, text, timestamptz) from public;
+comment on function figi_private.sister_mapping(text, text, timestamptz) is
+  'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
+--! EndIncluded functions/sister_mapping.sql
+--! Included functions/is_known.sql
+create or replace function figi_private.is_known(p_identifier_type text, p_identifier_value text)
+returns boolean
+language sql
+stable
+begin atomic
+  select exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = p_identifier_type
+      and m.identifier_value = p_identifier_value
+  ) or exists (
+    select
+    from public.security_mappings m
+    where p_identifier_type = 'ISIN'
+      and left(p_identifier_value, 2) in ('US', 'CA')
+      and m.identifier_type = 'CUSIP'
+      and m.identifier_value = substr(p_identifier_value, 3, 9)
+      and not m.has_no_results
+  ) or exists (
+    select
+    from unnest(array['US', 'CA']) as prefix
+    join public.security_mappings m
+      on m.identifier_type = 'ISIN'
+      and m.identifier_value >= prefix || p_identifier_value || '0'
+      and m.identifier_value <= prefix || p_identifier_value || '9'
+    where p_identifier_type = 'CUSIP'
+      and not m.has_no_results
+  );
+end;
+
+revoke execute on function figi_private.is_known(text, text) from public;
+comment on function figi_private.is_known(text, text) is
+  'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
+--! EndIncluded functions/is_known.sql
+--! Included functions/resolve_rest.sql
+-- Off the hot path: what the index probe of resolve_mapping did not answer. Repairs the identifier, looks under it and
+-- under its sister (the CUSIP within a US or CA ISIN, and the other way round), and asks for the fetch.
+-- Security definer, because analysts have no right on the table nor on the requests. Without sequential scans, because a
+-- plan made while the queue was empty is kept while a statement with a million misses fills it.
+create or replace function figi_private.resolve_rest(
+  p_identifier_type text,
+  p_identifier_value text,
+  p_as_of timestamptz,
+  p_max_age interval,
+  p_is_stale boolean
+)
+returns public.resolved_mapping
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+as $$
+declare
+  v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
+  v_value text collate "C";
+  v_mapping public.security_mappings;
+  v_sister_id bigint;
+  v_answer public.resolved_mapping;
+begin
+  if p_is_stale then
+    v_answer.status := 'stale';
+    v_answer.fetch_requested := figi_private.request_fetch(v_type, upper(p_identifier_value collate "C"), 0::smallint);
+    return v_answer;
+  end if;
+
+  v_value := public.normalize_identifier(v_type, p_identifier_value);
+  if v_value is null then
+    v_answer.identifier_type := coalesce(v_type, p_identifier_type);
+    v_answer.identifier_value := p_identifier_value;
+    v_answer.status := 'invalid';
+    v_answer.fetch_requested := false;
+    return v_answer;
+  end if;
+
+  if v_value is distinct from upper(p_identifier_value collate "C") or v_type is distinct from upper(p_identifier_type collate "C") then
+    select m.* into v_mapping
+    from public.security_mappings m
+    where m.identifier_type = v_type
+      and m.identifier_value = v_value
+      and (
+        (p_as_of is null and m.end_date is null)
+        or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
+      );
+  end if;
+  if v_mapping.id is null then
+    v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
+    if v_sister_id is not null then
+      select m.* into v_mapping from public.security_mappings m where m.id = v_sister_id;
+    end if;
+  end if;
+
+  v_answer.identifier_type := v_type;
+  v_answer.identifier_value := v_value;
+  v_answer.fetch_requested := false;
+  if v_mapping.id is not null then
+    v_answer.ticker := v_mapping.ticker;
+    v_answer.status :=
+      case
+        when p_as_of is null and not figi_private.is_fresh(v_mapping.last_fetched_date, p_max_age) then 'stale'
+        when v_mapping.has_no_results then 'negative'
+        else 'hit'
+      end;
+    v_answer.resolved_via := v_mapping.identifier_type;
+    v_answer.id := v_mapping.id;
+    v_answer.has_no_results := v_mapping.has_no_results;
+    v_answer.start_date := v_mapping.start_date;
+    v_answer.end_date := v_mapping.end_date;
+    v_answer.last_fetched_date := v_mapping.last_fetched_date;
+    v_answer.figi := v_mapping.figi;
+    v_answer.composite_figi := v_mapping.composite_figi;
+    v_answer.share_class_figi := v_mapping.share_class_figi;
+    v_answer.name := v_mapping.name;
+    v_answer.exch_code := v_mapping.exch_code;
+    v_answer.security_type := v_mapping.security_type;
+    v_answer.security_type2 := v_mapping.security_type2;
+    v_answer.market_sector := v_mapping.market_sector;
+    v_answer.source := v_mapping.source;
+    v_answer.alternatives := v_mapping.alternatives;
+    if v_answer.status = 'stale' then
+      v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+    end if;
+    return v_answer;
+  end if;
+
+  v_answer.status := 'miss';
+  if p_as_of is null or not figi_private.is_known(v_type, v_value) then
+    v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
+  return v_answer;
+end
+$$;
+
+revoke execute on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) from public;
+comment on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) is
+  'The part of resolve_mapping that runs only where the index probe found nothing, or something stale (p_is_stale): repair, sister identifier, request for a fetch.';
+--! EndIncluded functions/resolve_rest.sql
+--! Included functions/resolve_mapping.sql
+-- The hot path. One statement that the planner inlines into the caller's query: probe the index with the value as it
+-- came (upper-cased), and only where that finds nothing fresh call resolve_rest, behind a gate (offset 0) that costs a
+-- one-time filter. A literal as_of => null folds away to the partial index on the open rows.
+create or replace function public.resolve_mapping(
+  identifier_type text,
+  identifier_value text,
+  as_of timestamptz default null,
+  max_age interval default null
+)
+returns setof public.resolved_mapping
+language sql
+stable
+rows 1
+begin atomic
+  select
+    coalesce(m.identifier_type, (rest.answer).identifier_type),
+    coalesce(m.identifier_value, (rest.answer).identifier_value),
+    coalesce(m.ticker, (rest.answer).ticker),
+    coalesce((rest.answer).status, case when m.has_no_results then 'negative' else 'hit' end),
+    coalesce((rest.answer).fetch_requested, false),
+    coalesce(m.identifier_type, (rest.answer).resolved_via),
+    coalesce(m.id, (rest.answer).id),
+    coalesce(m.has_no_results, (rest.answer).has_no_results),
+    coalesce(m.start_date, (rest.answer).start_date),
+    coalesce(m.end_date, (rest.answer).end_date),
+    coalesce(m.last_fetched_date, (rest.answer).last_fetched_date),
+    coalesce(m.figi, (rest.answer).figi),
+    coalesce(m.composite_figi, (rest.answer).composite_figi),
+    coalesce(m.share_class_figi, (rest.answer).share_class_figi),
+    coalesce(m.name, (rest.answer).name),
+    coalesce(m.exch_code, (rest.answer).exch_code),
+    coalesce(m.security_type, (rest.answer).security_type),
+    coalesce(m.security_type2, (rest.answer).security_type2),
+    coalesce(m.market_sector, (rest.answer).market_sector),
+    coalesce(m.source, (rest.answer).source),
+    coalesce(m.alternatives, (rest.answer).alternatives)
+  from (select) always
+  left join public.mapping_periods m
+    on m.identifier_type = upper(resolve_mapping.identifier_type collate "C")
+    and m.identifier_value = upper(resolve_mapping.identifier_value collate "C")
+    and (
+      (resolve_mapping.as_of is null and m.end_date is null)
+      or (
+        m.start_date <= resolve_mapping.as_of
+        and (m.end_date is null or m.end_date > resolve_mapping.as_of)
+      )
+    )
+  left join lateral (
+    select figi_private.resolve_rest(
+      resolve_mapping.identifier_type,
+      resolve_mapping.identifier_value,
+      resolve_mapping.as_of,
+      resolve_mapping.max_age,
+      m.id is not null
+    ) as answer
+    where m.id is null
+      or (resolve_mapping.as_of is null and not figi_private.is_fresh(m.last_fetched_date, resolve_mapping.max_age))
+    offset 0
+  ) rest on true;
+end;
+
+revoke execute on function public.resolve_mapping(text, text, timestamptz, interval) from public;
+comment on function public.resolve_mapping(text, text, timestamptz, interval) is
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+--! EndIncluded functions/resolve_mapping.sql
+--! Included functions/resolve_mapping_of_untyped.sql
+-- For whoever has a column of mixed CUSIPs and ISINs. What is no identifier at all goes through with a null type, and
+-- comes out invalid.
+create or replace function public.resolve_mapping(identifier text)
+returns setof public.resolved_mapping
+language sql
+stable
+rows 1
+begin atomic
+  select r.*
+  from public.resolve_mapping(
+    public.identifier_type_of(resolve_mapping.identifier),
+    resolve_mapping.identifier
+  ) r;
+end;
+
+revoke execute on function public.resolve_mapping(text) from public;
+comment on function public.resolve_mapping(text) is
+  'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
+--! EndIncluded functions/resolve_mapping_of_untyped.sql
+--! Included functions/resolve_mappings.sql
+-- A portfolio in one statement. The same probe and the same gate as in resolve_mapping, written as one join and not as
+-- a lateral call for each element: so the planner may hash as well as probe.
+create or replace function public.resolve_mappings(
+  identifier_type text,
+  identifier_values text[],
+  as_of timestamptz default null,
+  max_age interval default null
+)
+returns setof public.resolved_mapping_element
+language sql
+stable
+begin atomic
+  select
+    coalesce(m.identifier_type, (rest.answer).identifier_type),
+    coalesce(m.identifier_value, (rest.answer).identifier_value),
+    coalesce(m.ticker, (rest.answer).ticker),
+    coalesce((rest.answer).status, case when m.has_no_results then 'negative' else 'hit' end),
+    coalesce((rest.answer).fetch_requested, false),
+    coalesce(m.identifier_type, (rest.answer).resolved_via),
+    coalesce(m.id, (rest.answer).id),
+    coalesce(m.has_no_results, (rest.answer).has_no_results),
+    coalesce(m.start_date, (rest.answer).start_date),
+    coalesce(m.end_date, (rest.answer).end_date),
+    coalesce(m.last_fetched_date, (rest.answer).last_fetched_date),
+    coalesce(m.figi, (rest.answer).figi),
+    coalesce(m.composite_figi, (rest.answer).composite_figi),
+    coalesce(m.share_class_figi, (rest.answer).share_class_figi),
+    coalesce(m.name, (rest.answer).name),
+    coalesce(m.exch_code, (rest.answer).exch_code),
+    coalesce(m.security_type, (rest.answer).security_type),
+    coalesce(m.security_type2, (rest.answer).security_type2),
+    coalesce(m.market_sector, (rest.answer).market_sector),
+    coalesce(m.source, (rest.answer).source),
+    coalesce(m.alternatives, (rest.answer).alternatives),
+    wanted.ordinality
+  from unnest(resolve_mappings.identifier_values) with ordinality as wanted (identifier_value, ordinality)
+  left join public.mapping_periods m
+    on m.identifier_type = upper(resolve_mappings.identifier_type collate "C")
+    and m.identifier_value = upper(wanted.identifier_value collate "C")
+    and (
+      (resolve_mappings.as_of is null and m.end_date is null)
+      or (
+        m.start_date <= resolve_mappings.as_of
+        and (m.end_date is null or m.end_date > resolve_mappings.as_of)
+      )
+    )
+  left join lateral (
+    select figi_private.resolve_rest(
+      resolve_mappings.identifier_type,
+      wanted.identifier_value,
+      resolve_mappings.as_of,
+      resolve_mappings.max_age,
+      m.id is not null
+    ) as answer
+    where m.id is null
+      or (resolve_mappings.as_of is null and not figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age))
+    offset 0
+  ) rest on true
+  order by wanted.ordinality;
+end;
+
+revoke execute on function public.resolve_mappings(text, text[], timestamptz, interval) from public;
+comment on function public.resolve_mappings(text, text[], timestamptz, interval) is
+  'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
+--! EndIncluded functions/resolve_mappings.sql
+--! Included functions/mappings_as_of.sql
+-- For joins with holdings of one date: inlined to a scan of the table.
+create or replace function public.mappings_as_of(as_of timestamptz)
+returns setof public.mapping_periods
+language sql
+stable
+parallel safe
+rows 1000000
+begin atomic
+  select m.*
+  from public.mapping_periods m
+  where m.start_date <= mappings_as_of.as_of
+    and (m.end_date is null or m.end_date > mappings_as_of.as_of);
+end;
+
+revoke execute on function public.mappings_as_of(timestamptz) from public;
+comment on function public.mappings_as_of(timestamptz) is
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+--! EndIncluded functions/mappings_as_of.sql
+--! Included functions/mapping_history.sql
+create or replace function public.mapping_history(identifier_type text, identifier_value text)
+returns setof public.mapping_periods
+language sql
+stable
+parallel safe
+rows 5
+begin atomic
+  select m.*
+  from public.mapping_periods m
+  where m.identifier_type = public.normalize_identifier_type(mapping_history.identifier_type)
+    and m.identifier_value = public.normalize_identifier(mapping_history.identifier_type, mapping_history.identifier_value)
+  order by m.start_date;
+end;
+
+revoke execute on function public.mapping_history(text, text) from public;
+comment on function public.mapping_history(text, text) is
+  'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
+--! EndIncluded functions/mapping_history.sql
+--! Included functions/stale_mappings.sql
+-- Open rows, in the words of the index security_mappings_oldest_fetch.
+create or replace function public.stale_mappings(max_age interval default null, max_rows integer default null)
+returns setof public.mapping_periods
+language sql
+stable
+parallel safe
+begin atomic
+  select m.*
+  from public.mapping_periods m
+  where coalesce(m.end_date, 'infinity') = 'infinity'
+    and m.last_fetched_date <= statement_timestamp()
+    and not figi_private.is_fresh(m.last_fetched_date, stale_mappings.max_age)
+  order by m.last_fetched_date, m.id
+  limit stale_mappings.max_rows;
+end;
+
+revoke execute on function public.stale_mappings(interval, integer) from public;
+comment on function public.stale_mappings(interval, integer) is
+  'Open rows, negatives included, whose last observation is older than max_age (null: the setting pgfigi.cache_max_age, else 60 days), oldest first, at most max_rows (null: all).';
+--! EndIncluded functions/stale_mappings.sql
+
+--! Included functions/lock_queue.sql
+-- Whoever changes existing requests takes this lock first; lookups, which only append, never do.
+create or replace function figi_private.lock_queue()
+returns void
+language sql
+volatile
+begin atomic
+  select pg_advisory_xact_lock(1718183785, -1);
+end;
+
+revoke execute on function figi_private.lock_queue() from public;
+comment on function figi_private.lock_queue() is
+  'Serialises the changes of fetch requests (claim, renew, record, release) until the end of the transaction; held for milliseconds.';
+--! EndIncluded functions/lock_queue.sql
+--! Included functions/request_ids.sql
+-- Every change of requests goes by their ids, and these are found here: an index probe an identifier, whatever the
+-- queue's statistics say, for a queue that has just been filled or emptied has none that are true.
+create or replace function figi_private.request_ids(p_identifier_types text[], p_identifier_values text[])
+returns bigint[]
+language sql
+stable
+begin atomic
+  select coalesce(array_agg(r.id), '{}')
+  from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+  cross join lateral (
+    select q.id
+    from figi_private.fetch_requests q
+    where q.identifier_type = i.identifier_type
+      and q.identifier_value = i.identifier_value
+    offset 0
+  ) r;
+end;
+
+revoke execute on function figi_private.request_ids(text[], text[]) from public;
+comment on function figi_private.request_ids(text[], text[]) is
+  'The ids of all requests for these identifiers, waiting, claimed or given up.';
+--! EndIncluded functions/request_ids.sql
+--! Included functions/next_identifiers.sql
+-- The head of one round of the queue, an identifier once however many rows ask for it, those that the claimant wants
+-- for itself first. A claimant that wants some takes others along only to fill a request that it sends anyway.
+create or replace function figi_private.next_identifiers(
+  p_unfiltered boolean,
+  p_max_identifiers integer,
+  p_max_rows integer,
+  p_now timestamptz,
+  p_wanted_types text[],
+  p_wanted_values text[]
+)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  priority smallint,
+  ready_at timestamptz,
+  rows_read bigint
+)
+language sql
+stable
+begin atomic
+  with wanted as materialized (
+    select r.id, r.identifier_type, r.identifier_value, r.priority, r.requested_at, r.not_before, 0 as rank
+    from unnest(p_wanted_types, p_wanted_values) as w (identifier_type, identifier_value)
+    cross join lateral (
+      select q.*
+      from figi_private.fetch_requests q
+      where q.identifier_type = w.identifier_type
+        and q.identifier_value = w.identifier_value
+      offset 0
+    ) r
+    where r.gave_up_at is null
+      and r.unfiltered = p_unfiltered
+      and r.not_before <= p_now
+      and (r.claimed_until is null or r.claimed_until < p_now)
+  ),
+  queued as (
+    select r.id, r.identifier_type, r.identifier_value, r.priority, r.requested_at, r.not_before, 1 as rank
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+      and r.unfiltered = p_unfiltered
+      and r.not_before <= p_now
+      and (r.claimed_until is null or r.claimed_until < p_now)
+      and (p_wanted_types is null or exists (select from wanted))
+    order by r.unfiltered, r.priority, r.id
+    limit p_max_rows
+  ),
+  candidates as (
+    select
+      c.identifier_type,
+      c.identifier_value,
+      min(c.rank) as rank,
+      min(c.priority) as priority,
+      min(c.id) as id,
+      min(greatest(c.requested_at, c.not_before)) as ready_at
+    from (select * from wanted union all select * from queued) c
+    group by c.identifier_type, c.identifier_value
+  )
+  select c.identifier_type, c.identifier_value, c.priority, c.ready_at, (select count(*) from queued)
+  from candidates c
+  where not exists (
+    select
+    from figi_private.fetch_requests o
+    where o.identifier_type = c.identifier_type
+      and o.identifier_value = c.identifier_value
+      and o.claimed_until >= p_now
+  )
+  order by c.rank, c.priority, c.id
+  limit p_max_identifiers;
+end;
+
+revoke execute on function figi_private.next_identifiers(boolean, integer, integer, timestamptz, text[], text[]) from public;
+comment on function figi_private.next_identifiers(boolean, integer, integer, timestamptz, text[], text[]) is
+  'The identifiers that claim_requests would take next from the filtered or the unfiltered round, in order, none of them claimed by anybody at p_now, looking at no more than p_max_rows of the queue; ready_at is since when the first of its requests could be claimed, rows_read how much of the queue was looked at.';
+--! EndIncluded functions/next_identifiers.sql
+--! Included functions/head_of_round.sql
+-- Few rows of the queue are enough as long as few sessions asked for the same; only else it is read further.
+create or replace function figi_private.head_of_round(
+  p_unfiltered boolean,
+  p_max_identifiers integer,
+  p_now timestamptz,
+  p_wanted_types text[],
+  p_wanted_values text[],
+  out identifier_types text[],
+  out identifier_values text[],
+  out size bigint,
+  out priority smallint,
+  out ready_at timestamptz
+)
+language plpgsql
+stable
+as $$
+declare
+  v_max_rows integer;
+  v_rows_read bigint;
+begin
+  foreach v_max_rows in array array[p_max_identifiers * 2, p_max_identifiers * 40] loop
+    select
+      array_agg(n.identifier_type), array_agg(n.identifier_value), count(*), min(n.priority), min(n.ready_at), max(n.rows_read)
+    into identifier_types, identifier_values, size, priority, ready_at, v_rows_read
+    from figi_private.next_identifiers(
+      p_unfiltered, p_max_identifiers, v_max_rows, p_now, p_wanted_types, p_wanted_values
+    ) n;
+    exit when size = p_max_identifiers or v_rows_read < v_max_rows;
+  end loop;
+end
+$$;
+
+revoke execute on function figi_private.head_of_round(boolean, integer, timestamptz, text[], text[]) from public;
+comment on function figi_private.head_of_round(boolean, integer, timestamptz, text[], text[]) is
+  'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
+--! EndIncluded functions/head_of_round.sql
+--! Included functions/claim_requests.sql
+-- Takes distinct identifiers for one API request or several, all of one round. Claims go one at a time (they take
+-- milliseconds), so that an identifier which two sessions asked for at once is claimed once.
+--
+-- Which round: lower priority number first; else the filtered round while it has work, so that what the preferred market
+-- does not know gathers into full unfiltered requests. The unfiltered round goes when it fills a request, when nothing
+-- filtered waits or is in flight, or when its first has waited for long.
+create or replace function figi_private.claim_requests(
+  p_claimant text,
+  p_max_identifiers integer,
+  p_request_size integer,
+  p_lease interval,
+  p_wanted_types text[] default null,
+  p_wanted_values text[] default null
+)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  unfiltered boolean
+)
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+set enable_bitmapscan to off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz;
+  v_filtered record;
+  v_unfiltered record;
+  v_filtered_in_flight boolean;
+  v_take_unfiltered boolean;
+  v_types text[];
+  v_values text[];
+  v_ids bigint[];
+begin
+  perform figi_private.lock_queue();
+
+  loop
+    v_now := clock_timestamp();
+
+    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+
+    v_filtered_in_flight := exists (
+      select
+      from figi_private.fetch_requests r
+      where r.claimed_until >= v_now
+        and not r.unfiltered
+        and r.priority <= v_unfiltered.priority
+    );
+
+    v_take_unfiltered :=
+      case
+        when v_unfiltered.size = 0 then false
+        when v_filtered.priority < v_unfiltered.priority then false
+        when v_unfiltered.size >= p_request_size then true
+        when v_filtered.priority = v_unfiltered.priority then v_unfiltered.ready_at < v_now - interval '10 seconds'
+        when v_filtered_in_flight then v_unfiltered.ready_at < v_now - interval '2 seconds'
+        else true
+      end;
+
+    if v_take_unfiltered then
+      -- What does not fill a request waits for more to come.
+      v_types := v_unfiltered.identifier_types[:greatest(v_unfiltered.size - v_unfiltered.size % p_request_size, p_request_size)];
+      v_values := v_unfiltered.identifier_values[:cardinality(v_types)];
+    elsif v_filtered.size > 0 then
+      v_types := v_filtered.identifier_types;
+      v_values := v_filtered.identifier_values;
+    else
+      return;
+    end if;
+
+    -- What was fetched after it was asked for needs no further request.
+    v_ids := figi_private.request_ids(v_types, v_values);
+    delete from figi_private.fetch_requests r
+    where r.id = any (v_ids)
+      and r.requested_at <= (
+        select m.last_fetched_date
+        from public.security_mappings m
+        where m.identifier_type = r.identifier_type
+          and m.identifier_value = r.identifier_value
+          and m.end_date is null
+      );
+    exit when not found;
+  end loop;
+
+  update figi_private.fetch_requests r
+  set
+    claimed_by = p_claimant,
+    claimed_until = v_now + p_lease
+  where r.id = any (v_ids)
+    and r.gave_up_at is null;
+
+  return query
+    select picked.identifier_type, picked.identifier_value, v_take_unfiltered
+    from unnest(v_types, v_values) with ordinality as picked (identifier_type, identifier_value, place)
+    order by picked.place;
+end
+$$;
+
+revoke execute on function figi_private.claim_requests(text, integer, integer, interval, text[], text[]) from public;
+comment on function figi_private.claim_requests(text, integer, integer, interval, text[], text[]) is
+  'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
+--! EndIncluded functions/claim_requests.sql
+--! Included functions/renew_claims.sql
+create or replace function figi_private.renew_claims(p_claimant text, p_lease interval)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_renewed bigint;
+begin
+  perform figi_private.lock_queue();
+  update figi_private.fetch_requests r
+  set claimed_until = clock_timestamp() + p_lease
+  where r.claimed_by = p_claimant
+    and r.claimed_until is not null;
+  get diagnostics v_renewed = row_count;
+  return v_renewed;
+end
+$$;
+
+revoke execute on function figi_private.renew_claims(text, interval) from public;
+comment on function figi_private.renew_claims(text, interval) is
+  'Extends every lease that the claimant still holds, and returns how many requests that were.';
+--! EndIncluded functions/renew_claims.sql
+--! Included functions/release_claims.sql
+-- Gives identifiers back whose request failed as a whole, or was never sent. The pause doubles with each setback in a
+-- row, from one second to fifteen, with jitter; nothing gives up for an outage.
+create or replace function figi_private.release_claims(
+  p_claimant text,
+  p_identifier_types text[],
+  p_identifier_values text[],
+  p_error text default null
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  -- One for all of them: they failed together and are asked for together again.
+  v_jitter double precision := 0.5 + random() / 2;
+  v_ids bigint[];
+begin
+  perform figi_private.lock_queue();
+  v_ids := figi_private.request_ids(p_identifier_types, p_identifier_values);
+  update figi_private.fetch_requests r
+  set
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = case when p_error is null then r.setbacks else least(r.setbacks + 1, 100) end,
+    last_error = coalesce(left(p_error, 500), r.last_error),
+    not_before =
+      case
+        when p_error is null then r.not_before
+        else clock_timestamp() + least(2 ^ least(r.setbacks, 10), 15) * v_jitter * interval '1 second'
+      end
+  where r.id = any (v_ids)
+    and r.claimed_by = p_claimant;
+end
+$$;
+
+revoke execute on function figi_private.release_claims(text, text[], text[], text) from public;
+comment on function figi_private.release_claims(text, text[], text[], text) is
+  'Gives claimed identifiers back: at once where p_error is null (never sent), else after a pause of 1 to 15 seconds that grows with each setback.';
+--! EndIncluded functions/release_claims.sql
+--! Included functions/record_answers.sql
+-- A whole API answer in one transaction: mappings written, requests done, put into the unfiltered round, or put off.
+-- An error for one identifier is recorded on its request and retried three times, after 2, 8 and 30 seconds; it never
+-- becomes a negative.
+create or replace function figi_private.record_answers(p_answers jsonb, p_age interval default '0')
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_fetched_at timestamptz := clock_timestamp() - greatest(p_age, interval '0');
+  v_written bigint;
+  v_answered bigint[];
+  v_unfiltered bigint[];
+  v_failed bigint[];
+begin
+  -- A listing without a ticker answers nothing, and is no negative either.
+  p_answers := (
+    select coalesce(jsonb_agg(
+      case
+        when a.answer ->> 'outcome' = 'listing' and coalesce(btrim(a.answer ->> 'ticker'), '') = '' then
+          a.answer || '{"outcome": "error", "message": "The listing has no ticker"}'
+        when a.answer ->> 'outcome' = 'none' then a.answer - 'ticker'
+        else a.answer
+      end
+    ), '[]')
+    from jsonb_array_elements(p_answers) as a (answer)
+  );
+
+  select count(*)
+  into v_written
+  from (
+    select
+      array_agg(a.identifier_type) as types,
+      array_agg(a.identifier_value) as values,
+      array_agg(a.ticker) as tickers,
+      array_agg(a.figi) as figis,
+      array_agg(a.composite_figi) as composite_figis,
+      array_agg(a.share_class_figi) as share_class_figis,
+      array_agg(a.name) as names,
+      array_agg(a.exch_code) as exch_codes,
+      array_agg(a.security_type) as security_types,
+      array_agg(a.security_type2) as security_types2,
+      array_agg(a.market_sector) as market_sectors,
+      array_agg(a.alternatives) as alternatives
+    from jsonb_to_recordset(p_answers) as a (
+      outcome text, identifier_type text, identifier_value text, ticker text, figi text, composite_figi text,
+      share_class_figi text, name text, exch_code text, security_type text, security_type2 text, market_sector text,
+      alternatives jsonb
+    )
+    where a.outcome in ('listing', 'none')
+  ) o
+  cross join lateral public.upsert_mappings(
+    o.types, o.values, o.tickers, v_fetched_at, o.figis, o.composite_figis, o.share_class_figis, o.names, o.exch_codes,
+    o.security_types, o.security_types2, o.market_sectors, o.alternatives
+  )
+  where o.types is not null;
+
+  perform figi_private.lock_queue();
+
+  select
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome in ('listing', 'none')),
+      array_agg(a.identifier_value) filter (where a.outcome in ('listing', 'none'))
+    ),
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome = 'unfiltered'),
+      array_agg(a.identifier_value) filter (where a.outcome = 'unfiltered')
+    ),
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome = 'error'),
+      array_agg(a.identifier_value) filter (where a.outcome = 'error')
+    )
+  into v_answered, v_unfiltered, v_failed
+  from jsonb_to_recordset(p_answers) as a (outcome text, identifier_type text, identifier_value text);
+
+  delete from figi_private.fetch_requests r
+  where r.id = any (v_answered);
+
+  update figi_private.fetch_requests r
+  set
+    unfiltered = true,
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = 0,
+    not_before = clock_timestamp()
+  where r.id = any (v_unfiltered);
+
+  update figi_private.fetch_requests r
+  set
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = 0,
+    attempts = r.attempts + 1,
+    last_error = left(a.message, 500),
+    gave_up_at = case when r.attempts >= 3 then clock_timestamp() end,
+    not_before =
+      clock_timestamp() + case r.attempts when 0 then interval '2 s' when 1 then interval '8 s' else interval '30 s' end
+  from jsonb_to_recordset(p_answers) as a (outcome text, identifier_type text, identifier_value text, message text)
+  where r.id = any (v_failed)
+    and r.gave_up_at is null
+    and a.outcome = 'error'
+    and a.identifier_type = r.identifier_type
+    and a.identifier_value = r.identifier_value;
+
+  -- Of the requests for an identifier that gave up, the last one tells enough.
+  delete from figi_private.fetch_requests r
+  where r.id = any (v_failed)
+    and r.gave_up_at is not null
+    and exists (
+      select
+      from figi_private.fetch_requests later
+      where later.id = any (v_failed)
+        and later.identifier_type = r.identifier_type
+        and later.identifier_value = r.identifier_value
+        and later.id > r.id
+    );
+
+  -- OpenFIGI answers: whoever sits out an outage need not wait any longer.
+  update figi_private.fetch_requests r
+  set not_before = clock_timestamp()
+  where r.setbacks > 0
+    and r.claimed_by is null
+    and r.gave_up_at is null
+    and r.not_before > clock_timestamp();
+
+  return v_written;
+end
+$$;
+
+revoke execute on function figi_private.record_answers(jsonb, interval) from public;
+comment on function figi_private.record_answers(jsonb, interval) is
+  'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
+--! EndIncluded functions/record_answers.sql
+--! Included functions/pending_requests.sql
+create or replace function figi_private.pending_requests(p_identifier_types text[], p_identifier_values text[])
+returns table (
+  identifier_type text,
+  identifier_value text
+)
+language sql
+stable
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+  select asked.identifier_type, asked.identifier_value
+  from unnest(p_identifier_types, p_identifier_values) as asked (identifier_type, identifier_value)
+  where exists (
+    select
+    from figi_private.fetch_requests r
+    where r.identifier_type = asked.identifier_type
+      and r.identifier_value = asked.identifier_value
+      and r.gave_up_at is null
+      and r.attempts = 0
+  )
+$$;
+
+revoke execute on function figi_private.pending_requests(text[], text[]) from public;
+comment on function figi_private.pending_requests(text[], text[]) is
+  'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
+--! EndIncluded functions/pending_requests.sql
+--! Included functions/next_claim_in.sql
+create or replace function figi_private.next_claim_in()
+returns interval
+language sql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+  select greatest(min(ready.at) - clock_timestamp(), interval '0')
+  from (
+    -- An identifier waits for the claim of any of its rows to end. -infinity cannot be subtracted before Postgres 17.
+    select greatest(min(r.not_before), max(r.claimed_until), clock_timestamp()) as at
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+    group by r.identifier_type, r.identifier_value
+  ) ready
+  where ready.at < clock_timestamp() + interval '1 minute'
+  having count(*) > 0
+$$;
+
+revoke execute on function figi_private.next_claim_in() from public;
+comment on function figi_private.next_claim_in() is
+  'In how long the next request can be claimed, within a minute from now; null where none can.';
+--! EndIncluded functions/next_claim_in.sql
+--! Included functions/refresh_stale.sql
+-- Stale rows go in behind what people wait for and behind warming.
+create or replace function public.refresh_stale(max_age interval default null, max_rows integer default null)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_requested bigint;
+begin
+  insert into figi_private.fetch_requests (identifier_type, identifier_value, priority)
+  select s.identifier_type, s.identifier_value, 2
+  from public.stale_mappings(refresh_stale.max_age, null) s
+  where not exists (
+    select
+    from figi_private.fetch_requests r
+    where r.identifier_type = s.identifier_type
+      and r.identifier_value = s.identifier_value
+      and (r.gave_up_at is null or r.gave_up_at > clock_timestamp() - interval '1 hour')
+  )
+  limit refresh_stale.max_rows;
+  get diagnostics v_requested = row_count;
+  if v_requested > 0 then
+    perform figi_private.add_fetch_job();
+  end if;
+  return v_requested;
+end
+$$;
+
+revoke execute on function public.refresh_stale(interval, integer) from public;
+comment on function public.refresh_stale(interval, integer) is
+  'Requests a fetch of the stale mappings, oldest first, at most max_rows (null: all), at the lowest priority; what already waits is not asked for again. Returns how many were requested.';
+--! EndIncluded functions/refresh_stale.sql
+
+--! Included functions/reserve_api_slot.sql
+-- A sliding log of the last `capacity` send times, exact over any number of processes: a token bucket with the same
+-- burst lets nearly twice as many through at the edge of a window. To be called in a transaction of its own, never
+-- around a sleep or an HTTP request. The clock is read after the row is locked.
+create or replace function figi_private.reserve_api_slot(p_budget text, p_capacity integer, p_window interval)
+returns interval
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_budget figi_private.api_budgets;
+  v_now timestamptz;
+  v_slot timestamptz;
+  v_log timestamptz[];
+begin
+  insert into figi_private.api_budgets (budget)
+  values (p_budget)
+  on conflict do nothing;
+
+  select b.* into v_budget
+  from figi_private.api_budgets b
+  where b.budget = p_budget
+  for update;
+
+  v_now := clock_timestamp();
+  v_log := v_budget.sent_at;
+  v_slot := greatest(
+    v_now,
+    v_budget.blocked_until,
+    v_log[cardinality(v_log)],
+    v_log[cardinality(v_log) - p_capacity + 1] + p_window
+  );
+  v_log := v_log || v_slot;
+
+  update figi_private.api_budgets b
+  set sent_at = v_log[greatest(cardinality(v_log) - p_capacity + 1, 1):]
+  where b.budget = p_budget;
+
+  return v_slot - v_now;
+end
+$$;
+
+revoke execute on function figi_private.reserve_api_slot(text, integer, interval) from public;
+comment on function figi_private.reserve_api_slot(text, integer, interval) is
+  'Reserves the next instant at which one request may be sent under the budget, so that no window holds more than p_capacity of them, and returns how long to wait for it. Whoever wakes more than half a second late, or finds the budget blocked, gives the slot up and takes another.';
+--! EndIncluded functions/reserve_api_slot.sql
+--! Included functions/open_api_slots.sql
+-- Looks and reserves nothing: so a claimant takes as many batches as can go at once, and no more.
+create or replace function figi_private.open_api_slots(p_budget text, p_capacity integer, p_window interval)
+returns integer
+language sql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  select coalesce(
+    (
+      select
+        case
+          when b.blocked_until > clock_timestamp() or b.sent_at[cardinality(b.sent_at)] > clock_timestamp() then 0
+          else greatest(
+            p_capacity - (
+              select count(*)
+              from unnest(b.sent_at) as sent (at)
+              where sent.at > clock_timestamp() - p_window
+            ),
+            0
+          )
+        end
+      from figi_private.api_budgets b
+      where b.budget = p_budget
+    ),
+    p_capacity
+  )::integer
+$$;
+
+revoke execute on function figi_private.open_api_slots(text, integer, interval) from public;
+comment on function figi_private.open_api_slots(text, integer, interval) is
+  'How many requests could be sent under the budget at this moment without waiting.';
+--! EndIncluded functions/open_api_slots.sql
+--! Included functions/api_blocked_for.sql
+create or replace function figi_private.api_blocked_for(p_budget text)
+returns interval
+language sql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  select greatest(max(b.blocked_until) - clock_timestamp(), interval '0')
+  from figi_private.api_budgets b
+  where b.budget = p_budget
+    and isfinite(b.blocked_until)
+$$;
+
+revoke execute on function figi_private.api_blocked_for(text) from public;
+comment on function figi_private.api_blocked_for(text) is
+  'For how long nobody may send under the budget, zero where it is open: asked again after waiting for a slot.';
+--! EndIncluded functions/api_blocked_for.sql
+--! Included functions/block_api_budget.sql
+create or replace function figi_private.block_api_budget(p_budget text, p_for interval)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  insert into figi_private.api_budgets as b (budget, blocked_until)
+  values (p_budget, clock_timestamp() + p_for)
+  on conflict (budget) do update
+  set blocked_until = greatest(b.blocked_until, excluded.blocked_until);
+end
+$$;
+
+revoke execute on function figi_private.block_api_budget(text, interval) from public;
+comment on function figi_private.block_api_budget(text, interval) is
+  'Nobody sends under the budget for that long: OpenFIGI answered 429. A shorter block never lifts a longer one.';
+--! EndIncluded functions/block_api_budget.sql
+--! Included functions/exhaust_api_budget.sql
+-- OpenFIGI said that nothing remains in its window. Where our own log is full for a window, it was we who used it up,
+-- and the log already waits for long enough; else somebody else uses the key too, and only a block helps.
+create or replace function figi_private.exhaust_api_budget(
+  p_budget text,
+  p_capacity integer,
+  p_window interval,
+  p_for interval
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if (
+    select count(*)
+    from figi_private.api_budgets b
+    cross join lateral unnest(b.sent_at) as sent (at)
+    where b.budget = p_budget
+      and sent.at > clock_timestamp() - p_window
+  ) >= p_capacity then
+    return;
+  end if;
+  perform figi_private.block_api_budget(p_budget, p_for);
+end
+$$;
+
+revoke execute on function figi_private.exhaust_api_budget(text, integer, interval, interval) from public;
+comment on function figi_private.exhaust_api_budget(text, integer, interval, interval) is
+  'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
+--! EndIncluded functions/exhaust_api_budget.sql
+
+--! Included functions/clear_cache.sql
+create or replace function public.clear_cache()
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+as $$
+declare
+  v_now timestamptz;
+  v_closed bigint;
+  v_begun_later bigint;
+begin
+  perform pg_advisory_xact_lock(1718183785, stripe)
+  from generate_series(0, 255) as stripe;
+  v_now := clock_timestamp();
+
+  -- A period that has not begun yet is no history.
+  delete from public.security_mappings m
+  where m.end_date is null
+    and m.start_date >= v_now;
+  get diagnostics v_begun_later = row_count;
+
+  update public.security_mappings m
+  set
+    end_date = v_now,
+    updated_at = v_now
+  where m.end_date is null;
+  get diagnostics v_closed = row_count;
+  v_closed := v_closed + v_begun_later;
+  if v_closed > 0 then
+    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', 0)::text);
+  end if;
+  return v_closed;
+end
+$$;
+
+revoke execute on function public.clear_cache() from public;
+comment on function public.clear_cache() is
+  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed.';
+--! EndIncluded functions/clear_cache.sql
+--! Included functions/cache_stats.sql
+create or replace function public.cache_stats()
+returns table (
+  total_cached bigint,
+  found_cached bigint,
+  not_found_cached bigint,
+  stale bigint,
+  history_rows bigint,
+  pending bigint,
+  gave_up bigint
+)
+language sql
+stable
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  select
+    open_rows.total,
+    open_rows.found,
+    open_rows.total - open_rows.found,
+    open_rows.stale,
+    (select count(*) from public.security_mappings m where m.end_date is not null),
+    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is null),
+    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is not null)
+  from (
+    select
+      count(*) as total,
+      count(*) filter (where not m.has_no_results) as found,
+      count(*) filter (where not figi_private.is_fresh(m.last_fetched_date, null)) as stale
+    from public.security_mappings m
+    where m.end_date is null
+  ) open_rows
+$$;
+
+revoke execute on function public.cache_stats() from public;
+comment on function public.cache_stats() is
+  'How much is cached, in one row: identifiers in all, with a ticker, with none (negatives), those past their age, closed periods, and requests that wait or gave up.';
+--! EndIncluded functions/cache_stats.sql
+
+-- One job now, so that the worker knows the task: the first to name a task would make the second wait for its commit.
+select figi_private.add_fetch_job();

@@ -1,0 +1,1 @@
+-- The migration to come. `npm run db:watch` applies it at every save, so it has to bear being run again.

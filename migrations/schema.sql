@@ -1,0 +1,1993 @@
+-- Made by `npm run db:dump` from the migrations; checked by `npm run check`. For reading only.
+-- Rights are those of others than the owner.
+
+create schema figi_private;
+
+create type public.resolved_mapping as (
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  status text,
+  fetch_requested boolean,
+  resolved_via text,
+  id bigint,
+  has_no_results boolean,
+  start_date timestamp with time zone,
+  end_date timestamp with time zone,
+  last_fetched_date timestamp with time zone,
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text,
+  alternatives jsonb
+);
+
+create type public.resolved_mapping_element as (
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  status text,
+  fetch_requested boolean,
+  resolved_via text,
+  id bigint,
+  has_no_results boolean,
+  start_date timestamp with time zone,
+  end_date timestamp with time zone,
+  last_fetched_date timestamp with time zone,
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text,
+  alternatives jsonb,
+  ordinality bigint
+);
+
+create table figi_private.api_budgets (
+  budget text collate "C" not null,
+  sent_at timestamp with time zone[] not null default '{}'::timestamp with time zone[],
+  blocked_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  constraint api_budgets_pkey PRIMARY KEY (budget)
+) with (fillfactor=50);
+
+create table figi_private.fetch_requests (
+  id bigint not null generated always as identity,
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  priority smallint not null default 0,
+  requested_at timestamp with time zone not null default clock_timestamp(),
+  unfiltered boolean not null default false,
+  not_before timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  claimed_by text,
+  claimed_until timestamp with time zone,
+  attempts smallint not null default 0,
+  setbacks smallint not null default 0,
+  last_error text,
+  gave_up_at timestamp with time zone,
+  constraint fetch_requests_pkey PRIMARY KEY (id),
+  constraint fetch_requests_claim_is_whole CHECK (((claimed_by IS NULL) = (claimed_until IS NULL))),
+  constraint fetch_requests_priority_is_known CHECK ((priority = ANY (ARRAY[0, 1, 2])))
+);
+
+create table public.security_mappings (
+  id bigint not null generated always as identity,
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  ticker text,
+  has_no_results boolean not null default false,
+  start_date timestamp with time zone not null,
+  end_date timestamp with time zone,
+  last_fetched_date timestamp with time zone not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  figi text,
+  composite_figi text,
+  share_class_figi text,
+  name text,
+  exch_code text,
+  security_type text,
+  security_type2 text,
+  market_sector text,
+  source text not null default 'openfigi'::text,
+  alternatives jsonb,
+  constraint security_mappings_pkey PRIMARY KEY (id),
+  constraint security_mappings_alternatives_is_an_array CHECK ((jsonb_typeof(alternatives) = 'array'::text)),
+  constraint security_mappings_dates_are_finite CHECK ((isfinite(start_date) AND isfinite(end_date) AND isfinite(last_fetched_date))),
+  constraint security_mappings_has_no_results_exactly_when_ticker_is_null CHECK ((has_no_results = (ticker IS NULL))),
+  constraint security_mappings_identifier_is_well_formed CHECK (
+CASE identifier_type
+    WHEN 'CUSIP'::text THEN (identifier_value ~ '^[0-9A-Z*@#]{8}[0-9]$'::text)
+    WHEN 'ISIN'::text THEN (identifier_value ~ '^[A-Z]{2}[0-9A-Z]{9}[0-9]$'::text)
+    ELSE false
+END),
+  constraint security_mappings_period_is_not_empty CHECK ((start_date < end_date)),
+  constraint security_mappings_source_is_known CHECK ((source = ANY (ARRAY['openfigi'::text, 'import'::text, 'sec_ftd'::text]))),
+  constraint security_mappings_ticker_is_not_blank CHECK ((ticker <> ''::text))
+);
+
+CREATE INDEX fetch_requests_claims ON figi_private.fetch_requests USING btree (claimed_until) WHERE (claimed_until IS NOT NULL);
+
+CREATE INDEX fetch_requests_identifier ON figi_private.fetch_requests USING btree (identifier_type, identifier_value);
+
+CREATE INDEX fetch_requests_queue ON figi_private.fetch_requests USING btree (unfiltered, priority, id) WHERE (gave_up_at IS NULL);
+
+CREATE INDEX fetch_requests_setbacks ON figi_private.fetch_requests USING btree (not_before) WHERE (setbacks > 0);
+
+CREATE INDEX security_mappings_oldest_fetch ON public.security_mappings USING btree (last_fetched_date) WHERE (COALESCE(end_date, 'infinity'::timestamp with time zone) = 'infinity'::timestamp with time zone);
+
+CREATE UNIQUE INDEX security_mappings_history ON public.security_mappings USING btree (identifier_type, identifier_value, start_date);
+
+CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings USING btree (identifier_type, identifier_value) WHERE (end_date IS NULL);
+
+CREATE TRIGGER forbid_overlap_after_insert AFTER INSERT ON public.security_mappings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_insert();
+
+CREATE TRIGGER forbid_overlap_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_update();
+
+create view public.current_mappings as
+ SELECT id,
+    identifier_type,
+    identifier_value,
+    ticker,
+    has_no_results,
+    start_date,
+    last_fetched_date,
+    figi,
+    composite_figi,
+    share_class_figi,
+    name,
+    exch_code,
+    security_type,
+    security_type2,
+    market_sector,
+    source,
+    alternatives
+   FROM public.security_mappings m
+  WHERE end_date IS NULL;
+
+create view public.mapping_periods as
+ SELECT id,
+    identifier_type,
+    identifier_value,
+    ticker,
+    has_no_results,
+    start_date,
+    end_date,
+    last_fetched_date,
+    figi,
+    composite_figi,
+    share_class_figi,
+    name,
+    exch_code,
+    security_type,
+    security_type2,
+    market_sector,
+    source,
+    alternatives
+   FROM public.security_mappings m;
+
+CREATE OR REPLACE FUNCTION figi_private.add_fetch_job()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if current_setting('pgfigi.fetch_job_added', true) = 'yes' then
+    return;
+  end if;
+  perform set_config('pgfigi.fetch_job_added', 'yes', true);
+  if to_regprocedure('graphile_worker.add_job(text,json,text,timestamptz,integer,text,integer,text[],text)') is null then
+    return;
+  end if;
+  if exists (
+    select
+    from (
+      select r.requested_at
+      from figi_private.fetch_requests r
+      where r.gave_up_at is null
+        and not r.unfiltered
+        and r.priority = 0
+      order by r.id
+      limit 1
+    ) oldest
+    where oldest.requested_at < clock_timestamp() - interval '2 minutes'
+  ) then
+    return;
+  end if;
+  perform graphile_worker.add_job('fetch_mappings', max_attempts => 3);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.api_blocked_for(p_budget text)
+ RETURNS interval
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select greatest(max(b.blocked_until) - clock_timestamp(), interval '0')
+  from figi_private.api_budgets b
+  where b.budget = p_budget
+    and isfinite(b.blocked_until)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.block_api_budget(p_budget text, p_for interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into figi_private.api_budgets as b (budget, blocked_until)
+  values (p_budget, clock_timestamp() + p_for)
+  on conflict (budget) do update
+  set blocked_until = greatest(b.blocked_until, excluded.blocked_until);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.claim_requests(p_claimant text, p_max_identifiers integer, p_request_size integer, p_lease interval, p_wanted_types text[] DEFAULT NULL::text[], p_wanted_values text[] DEFAULT NULL::text[])
+ RETURNS TABLE(identifier_type text, identifier_value text, unfiltered boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_now timestamptz;
+  v_filtered record;
+  v_unfiltered record;
+  v_filtered_in_flight boolean;
+  v_take_unfiltered boolean;
+  v_types text[];
+  v_values text[];
+  v_ids bigint[];
+begin
+  perform figi_private.lock_queue();
+
+  loop
+    v_now := clock_timestamp();
+
+    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+
+    v_filtered_in_flight := exists (
+      select
+      from figi_private.fetch_requests r
+      where r.claimed_until >= v_now
+        and not r.unfiltered
+        and r.priority <= v_unfiltered.priority
+    );
+
+    v_take_unfiltered :=
+      case
+        when v_unfiltered.size = 0 then false
+        when v_filtered.priority < v_unfiltered.priority then false
+        when v_unfiltered.size >= p_request_size then true
+        when v_filtered.priority = v_unfiltered.priority then v_unfiltered.ready_at < v_now - interval '10 seconds'
+        when v_filtered_in_flight then v_unfiltered.ready_at < v_now - interval '2 seconds'
+        else true
+      end;
+
+    if v_take_unfiltered then
+      -- What does not fill a request waits for more to come.
+      v_types := v_unfiltered.identifier_types[:greatest(v_unfiltered.size - v_unfiltered.size % p_request_size, p_request_size)];
+      v_values := v_unfiltered.identifier_values[:cardinality(v_types)];
+    elsif v_filtered.size > 0 then
+      v_types := v_filtered.identifier_types;
+      v_values := v_filtered.identifier_values;
+    else
+      return;
+    end if;
+
+    -- What was fetched after it was asked for needs no further request.
+    v_ids := figi_private.request_ids(v_types, v_values);
+    delete from figi_private.fetch_requests r
+    where r.id = any (v_ids)
+      and r.requested_at <= (
+        select m.last_fetched_date
+        from public.security_mappings m
+        where m.identifier_type = r.identifier_type
+          and m.identifier_value = r.identifier_value
+          and m.end_date is null
+      );
+    exit when not found;
+  end loop;
+
+  update figi_private.fetch_requests r
+  set
+    claimed_by = p_claimant,
+    claimed_until = v_now + p_lease
+  where r.id = any (v_ids)
+    and r.gave_up_at is null;
+
+  return query
+    select picked.identifier_type, picked.identifier_value, v_take_unfiltered
+    from unnest(v_types, v_values) with ordinality as picked (identifier_type, identifier_value, place)
+    order by picked.place;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.exhaust_api_budget(p_budget text, p_capacity integer, p_window interval, p_for interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if (
+    select count(*)
+    from figi_private.api_budgets b
+    cross join lateral unnest(b.sent_at) as sent (at)
+    where b.budget = p_budget
+      and sent.at > clock_timestamp() - p_window
+  ) >= p_capacity then
+    return;
+  end if;
+  perform figi_private.block_api_budget(p_budget, p_for);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_types text[];
+  v_values text[];
+begin
+  select array_agg(n.identifier_type), array_agg(n.identifier_value)
+  into v_types, v_values
+  from new_rows n;
+  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.raise_overlap(array(
+    select n.id
+    from new_rows n
+    where exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+        and m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+    )
+    order by n.id
+    limit 1
+  ));
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_update()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_types text[];
+  v_values text[];
+  v_ids bigint[];
+begin
+  -- A period that only shrank, or was only touched, cannot overlap anything that it did not before. Grouped and not
+  -- joined: the planner takes the number of rows for that of the session's first call, and a nested loop over two
+  -- transition tables is quadratic.
+  select array_agg(c.identifier_type), array_agg(c.identifier_value), array_agg(c.id)
+  into v_types, v_values, v_ids
+  from (
+    select
+      b.id,
+      max(b.identifier_type) filter (where b.is_new) as identifier_type,
+      max(b.identifier_value) filter (where b.is_new) as identifier_value
+    from (
+      select n.id, n.identifier_type, n.identifier_value, n.start_date, n.end_date, true as is_new
+      from new_rows n
+      union all
+      select o.id, o.identifier_type, o.identifier_value, o.start_date, o.end_date, false
+      from old_rows o
+    ) b
+    group by b.id
+    having bool_or(b.is_new)
+      and (
+        bool_and(b.is_new)
+        or min(b.identifier_type) <> max(b.identifier_type)
+        or min(b.identifier_value) <> max(b.identifier_value)
+        or min(b.start_date) filter (where b.is_new) < min(b.start_date) filter (where not b.is_new)
+        or max(coalesce(b.end_date, 'infinity')) filter (where b.is_new)
+          > max(coalesce(b.end_date, 'infinity')) filter (where not b.is_new)
+      )
+  ) c;
+  if v_ids is null then
+    return null;
+  end if;
+  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.raise_overlap(array(
+    select n.id
+    from public.security_mappings n
+    where n.id = any (v_ids)
+      and exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = n.identifier_type
+          and m.identifier_value = n.identifier_value
+          and m.id <> n.id
+          and m.start_date < coalesce(n.end_date, 'infinity')
+          and coalesce(m.end_date, 'infinity') > n.start_date
+      )
+    order by n.id
+    limit 1
+  ));
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.head_of_round(p_unfiltered boolean, p_max_identifiers integer, p_now timestamp with time zone, p_wanted_types text[], p_wanted_values text[], OUT identifier_types text[], OUT identifier_values text[], OUT size bigint, OUT priority smallint, OUT ready_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_max_rows integer;
+  v_rows_read bigint;
+begin
+  foreach v_max_rows in array array[p_max_identifiers * 2, p_max_identifiers * 40] loop
+    select
+      array_agg(n.identifier_type), array_agg(n.identifier_value), count(*), min(n.priority), min(n.ready_at), max(n.rows_read)
+    into identifier_types, identifier_values, size, priority, ready_at, v_rows_read
+    from figi_private.next_identifiers(
+      p_unfiltered, p_max_identifiers, v_max_rows, p_now, p_wanted_types, p_wanted_values
+    ) n;
+    exit when size = p_max_identifiers or v_rows_read < v_max_rows;
+  end loop;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.is_fresh(last_fetched_date timestamp with time zone, max_age interval)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (GREATEST((statement_timestamp() - last_fetched_date), '00:00:00'::interval) < public.cache_max_age(max_age));
+
+CREATE OR REPLACE FUNCTION figi_private.is_known(p_identifier_type text, p_identifier_value text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT ((EXISTS ( SELECT
+            FROM public.security_mappings m
+           WHERE ((m.identifier_type = is_known.p_identifier_type) AND (m.identifier_value = is_known.p_identifier_value)))) OR (EXISTS ( SELECT
+            FROM public.security_mappings m
+           WHERE ((is_known.p_identifier_type = 'ISIN'::text) AND ("left"(is_known.p_identifier_value, 2) = ANY (ARRAY['US'::text, 'CA'::text])) AND (m.identifier_type = 'CUSIP'::text) AND (m.identifier_value = substr(is_known.p_identifier_value, 3, 9)) AND (NOT m.has_no_results)))) OR (EXISTS ( SELECT
+            FROM (unnest(ARRAY['US'::text, 'CA'::text]) prefix(prefix)
+              JOIN public.security_mappings m ON (((m.identifier_type = 'ISIN'::text) AND (m.identifier_value >= ((prefix.prefix || is_known.p_identifier_value) || '0'::text)) AND (m.identifier_value <= ((prefix.prefix || is_known.p_identifier_value) || '9'::text)))))
+           WHERE ((is_known.p_identifier_type = 'CUSIP'::text) AND (NOT m.has_no_results)))));
+END;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- What another session commits while we wait for its lock is seen by a new snapshot only, and only read committed
+  -- takes one.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'security_mappings can be written in read committed transactions only, this one is %',
+      current_setting('transaction_isolation')
+      using
+        errcode = 'PF003',
+        hint = 'Begin the transaction with isolation level read committed. Lookups work in every isolation level.';
+  end if;
+
+  perform pg_advisory_xact_lock(1718183785, stripe)
+  from (
+    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value) as stripe
+    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
+    order by stripe
+    offset 0
+  ) stripes;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_queue()
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_advisory_xact_lock(1718183785, '-1'::integer) AS pg_advisory_xact_lock;
+END;
+
+CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
+ RETURNS interval
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select greatest(min(ready.at) - clock_timestamp(), interval '0')
+  from (
+    -- An identifier waits for the claim of any of its rows to end. -infinity cannot be subtracted before Postgres 17.
+    select greatest(min(r.not_before), max(r.claimed_until), clock_timestamp()) as at
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+    group by r.identifier_type, r.identifier_value
+  ) ready
+  where ready.at < clock_timestamp() + interval '1 minute'
+  having count(*) > 0
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.next_identifiers(p_unfiltered boolean, p_max_identifiers integer, p_max_rows integer, p_now timestamp with time zone, p_wanted_types text[], p_wanted_values text[])
+ RETURNS TABLE(identifier_type text, identifier_value text, priority smallint, ready_at timestamp with time zone, rows_read bigint)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ WITH wanted AS MATERIALIZED (
+          SELECT r.id,
+             r.identifier_type,
+             r.identifier_value,
+             r.priority,
+             r.requested_at,
+             r.not_before,
+             0 AS rank
+            FROM (UNNEST(next_identifiers.p_wanted_types, next_identifiers.p_wanted_values) w(identifier_type, identifier_value)
+              CROSS JOIN LATERAL ( SELECT q.id,
+                     q.identifier_type,
+                     q.identifier_value,
+                     q.priority,
+                     q.requested_at,
+                     q.unfiltered,
+                     q.not_before,
+                     q.claimed_by,
+                     q.claimed_until,
+                     q.attempts,
+                     q.setbacks,
+                     q.last_error,
+                     q.gave_up_at
+                    FROM figi_private.fetch_requests q
+                   WHERE ((q.identifier_type = w.identifier_type) AND (q.identifier_value = w.identifier_value))
+                  OFFSET 0) r)
+           WHERE ((r.gave_up_at IS NULL) AND (r.unfiltered = next_identifiers.p_unfiltered) AND (r.not_before <= next_identifiers.p_now) AND ((r.claimed_until IS NULL) OR (r.claimed_until < next_identifiers.p_now)))
+         ), queued AS (
+          SELECT r.id,
+             r.identifier_type,
+             r.identifier_value,
+             r.priority,
+             r.requested_at,
+             r.not_before,
+             1 AS rank
+            FROM figi_private.fetch_requests r
+           WHERE ((r.gave_up_at IS NULL) AND (r.unfiltered = next_identifiers.p_unfiltered) AND (r.not_before <= next_identifiers.p_now) AND ((r.claimed_until IS NULL) OR (r.claimed_until < next_identifiers.p_now)) AND ((next_identifiers.p_wanted_types IS NULL) OR (EXISTS ( SELECT
+                    FROM wanted))))
+           ORDER BY r.unfiltered, r.priority, r.id
+          LIMIT next_identifiers.p_max_rows
+         ), candidates AS (
+          SELECT c_1.identifier_type,
+             c_1.identifier_value,
+             min(c_1.rank) AS rank,
+             min(c_1.priority) AS priority,
+             min(c_1.id) AS id,
+             min(GREATEST(c_1.requested_at, c_1.not_before)) AS ready_at
+            FROM ( SELECT wanted.id,
+                     wanted.identifier_type,
+                     wanted.identifier_value,
+                     wanted.priority,
+                     wanted.requested_at,
+                     wanted.not_before,
+                     wanted.rank
+                    FROM wanted
+                 UNION ALL
+                  SELECT queued.id,
+                     queued.identifier_type,
+                     queued.identifier_value,
+                     queued.priority,
+                     queued.requested_at,
+                     queued.not_before,
+                     queued.rank
+                    FROM queued) c_1
+           GROUP BY c_1.identifier_type, c_1.identifier_value
+         )
+  SELECT c.identifier_type,
+     c.identifier_value,
+     c.priority,
+     c.ready_at,
+     ( SELECT count(*) AS count
+            FROM queued) AS count
+    FROM candidates c
+   WHERE (NOT (EXISTS ( SELECT
+            FROM figi_private.fetch_requests o
+           WHERE ((o.identifier_type = c.identifier_type) AND (o.identifier_value = c.identifier_value) AND (o.claimed_until >= next_identifiers.p_now)))))
+   ORDER BY c.rank, c.priority, c.id
+  LIMIT next_identifiers.p_max_identifiers;
+END;
+
+CREATE OR REPLACE FUNCTION figi_private.open_api_slots(p_budget text, p_capacity integer, p_window interval)
+ RETURNS integer
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(
+    (
+      select
+        case
+          when b.blocked_until > clock_timestamp() or b.sent_at[cardinality(b.sent_at)] > clock_timestamp() then 0
+          else greatest(
+            p_capacity - (
+              select count(*)
+              from unnest(b.sent_at) as sent (at)
+              where sent.at > clock_timestamp() - p_window
+            ),
+            0
+          )
+        end
+      from figi_private.api_budgets b
+      where b.budget = p_budget
+    ),
+    p_capacity
+  )::integer
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.pending_requests(p_identifier_types text[], p_identifier_values text[])
+ RETURNS TABLE(identifier_type text, identifier_value text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select asked.identifier_type, asked.identifier_value
+  from unnest(p_identifier_types, p_identifier_values) as asked (identifier_type, identifier_value)
+  where exists (
+    select
+    from figi_private.fetch_requests r
+    where r.identifier_type = asked.identifier_type
+      and r.identifier_value = asked.identifier_value
+      and r.gave_up_at is null
+      and r.attempts = 0
+  )
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_row public.security_mappings;
+begin
+  if cardinality(ids) = 0 then
+    return;
+  end if;
+  select m.* into v_row from public.security_mappings m where m.id = ids[1];
+  raise exception 'periods of % % overlap: % to %',
+    v_row.identifier_type, v_row.identifier_value, v_row.start_date, coalesce(v_row.end_date::text, 'now')
+    using
+      errcode = '23P01',
+      schema = 'public',
+      table = 'security_mappings',
+      constraint = 'security_mappings_periods_do_not_overlap',
+      hint = 'See the other periods with: select * from mapping_history(type, value). Record observations with upsert_mapping, which keeps the history consistent.';
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.record_answers(p_answers jsonb, p_age interval DEFAULT '00:00:00'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_fetched_at timestamptz := clock_timestamp() - greatest(p_age, interval '0');
+  v_written bigint;
+  v_answered bigint[];
+  v_unfiltered bigint[];
+  v_failed bigint[];
+begin
+  -- A listing without a ticker answers nothing, and is no negative either.
+  p_answers := (
+    select coalesce(jsonb_agg(
+      case
+        when a.answer ->> 'outcome' = 'listing' and coalesce(btrim(a.answer ->> 'ticker'), '') = '' then
+          a.answer || '{"outcome": "error", "message": "The listing has no ticker"}'
+        when a.answer ->> 'outcome' = 'none' then a.answer - 'ticker'
+        else a.answer
+      end
+    ), '[]')
+    from jsonb_array_elements(p_answers) as a (answer)
+  );
+
+  select count(*)
+  into v_written
+  from (
+    select
+      array_agg(a.identifier_type) as types,
+      array_agg(a.identifier_value) as values,
+      array_agg(a.ticker) as tickers,
+      array_agg(a.figi) as figis,
+      array_agg(a.composite_figi) as composite_figis,
+      array_agg(a.share_class_figi) as share_class_figis,
+      array_agg(a.name) as names,
+      array_agg(a.exch_code) as exch_codes,
+      array_agg(a.security_type) as security_types,
+      array_agg(a.security_type2) as security_types2,
+      array_agg(a.market_sector) as market_sectors,
+      array_agg(a.alternatives) as alternatives
+    from jsonb_to_recordset(p_answers) as a (
+      outcome text, identifier_type text, identifier_value text, ticker text, figi text, composite_figi text,
+      share_class_figi text, name text, exch_code text, security_type text, security_type2 text, market_sector text,
+      alternatives jsonb
+    )
+    where a.outcome in ('listing', 'none')
+  ) o
+  cross join lateral public.upsert_mappings(
+    o.types, o.values, o.tickers, v_fetched_at, o.figis, o.composite_figis, o.share_class_figis, o.names, o.exch_codes,
+    o.security_types, o.security_types2, o.market_sectors, o.alternatives
+  )
+  where o.types is not null;
+
+  perform figi_private.lock_queue();
+
+  select
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome in ('listing', 'none')),
+      array_agg(a.identifier_value) filter (where a.outcome in ('listing', 'none'))
+    ),
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome = 'unfiltered'),
+      array_agg(a.identifier_value) filter (where a.outcome = 'unfiltered')
+    ),
+    figi_private.request_ids(
+      array_agg(a.identifier_type) filter (where a.outcome = 'error'),
+      array_agg(a.identifier_value) filter (where a.outcome = 'error')
+    )
+  into v_answered, v_unfiltered, v_failed
+  from jsonb_to_recordset(p_answers) as a (outcome text, identifier_type text, identifier_value text);
+
+  delete from figi_private.fetch_requests r
+  where r.id = any (v_answered);
+
+  update figi_private.fetch_requests r
+  set
+    unfiltered = true,
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = 0,
+    not_before = clock_timestamp()
+  where r.id = any (v_unfiltered);
+
+  update figi_private.fetch_requests r
+  set
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = 0,
+    attempts = r.attempts + 1,
+    last_error = left(a.message, 500),
+    gave_up_at = case when r.attempts >= 3 then clock_timestamp() end,
+    not_before =
+      clock_timestamp() + case r.attempts when 0 then interval '2 s' when 1 then interval '8 s' else interval '30 s' end
+  from jsonb_to_recordset(p_answers) as a (outcome text, identifier_type text, identifier_value text, message text)
+  where r.id = any (v_failed)
+    and r.gave_up_at is null
+    and a.outcome = 'error'
+    and a.identifier_type = r.identifier_type
+    and a.identifier_value = r.identifier_value;
+
+  -- Of the requests for an identifier that gave up, the last one tells enough.
+  delete from figi_private.fetch_requests r
+  where r.id = any (v_failed)
+    and r.gave_up_at is not null
+    and exists (
+      select
+      from figi_private.fetch_requests later
+      where later.id = any (v_failed)
+        and later.identifier_type = r.identifier_type
+        and later.identifier_value = r.identifier_value
+        and later.id > r.id
+    );
+
+  -- OpenFIGI answers: whoever sits out an outage need not wait any longer.
+  update figi_private.fetch_requests r
+  set not_before = clock_timestamp()
+  where r.setbacks > 0
+    and r.claimed_by is null
+    and r.gave_up_at is null
+    and r.not_before > clock_timestamp();
+
+  return v_written;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.release_claims(p_claimant text, p_identifier_types text[], p_identifier_values text[], p_error text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  -- One for all of them: they failed together and are asked for together again.
+  v_jitter double precision := 0.5 + random() / 2;
+  v_ids bigint[];
+begin
+  perform figi_private.lock_queue();
+  v_ids := figi_private.request_ids(p_identifier_types, p_identifier_values);
+  update figi_private.fetch_requests r
+  set
+    claimed_by = null,
+    claimed_until = null,
+    setbacks = case when p_error is null then r.setbacks else least(r.setbacks + 1, 100) end,
+    last_error = coalesce(left(p_error, 500), r.last_error),
+    not_before =
+      case
+        when p_error is null then r.not_before
+        else clock_timestamp() + least(2 ^ least(r.setbacks, 10), 15) * v_jitter * interval '1 second'
+      end
+  where r.id = any (v_ids)
+    and r.claimed_by = p_claimant;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.renew_claims(p_claimant text, p_lease interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_renewed bigint;
+begin
+  perform figi_private.lock_queue();
+  update figi_private.fetch_requests r
+  set claimed_until = clock_timestamp() + p_lease
+  where r.claimed_by = p_claimant
+    and r.claimed_until is not null;
+  get diagnostics v_renewed = row_count;
+  return v_renewed;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.request_fetch(p_identifier_type text, p_identifier_value text, p_priority smallint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_request record;
+  v_unfiltered boolean := false;
+begin
+  if pg_is_in_recovery() or current_setting('transaction_read_only')::boolean then
+    return false;
+  end if;
+
+  for v_request in
+    select r.priority, r.unfiltered, r.gave_up_at
+    from figi_private.fetch_requests r
+    where r.identifier_type = p_identifier_type
+      and r.identifier_value = p_identifier_value
+  loop
+    if v_request.gave_up_at is null then
+      if v_request.priority <= p_priority then
+        return true;
+      end if;
+      -- A more urgent request goes on in the round that a less urgent one has reached.
+      v_unfiltered := v_unfiltered or v_request.unfiltered;
+    elsif v_request.gave_up_at > clock_timestamp() - interval '1 minute' then
+      return false;
+    end if;
+  end loop;
+
+  insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
+  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered);
+  perform figi_private.add_fetch_job();
+  return true;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.request_ids(p_identifier_types text[], p_identifier_values text[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT COALESCE(array_agg(r.id), '{}'::bigint[]) AS "coalesce"
+    FROM (UNNEST(request_ids.p_identifier_types, request_ids.p_identifier_values) i(identifier_type, identifier_value)
+      CROSS JOIN LATERAL ( SELECT q.id
+            FROM figi_private.fetch_requests q
+           WHERE ((q.identifier_type = i.identifier_type) AND (q.identifier_value = i.identifier_value))
+          OFFSET 0) r);
+END;
+
+CREATE OR REPLACE FUNCTION figi_private.reserve_api_slot(p_budget text, p_capacity integer, p_window interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_budget figi_private.api_budgets;
+  v_now timestamptz;
+  v_slot timestamptz;
+  v_log timestamptz[];
+begin
+  insert into figi_private.api_budgets (budget)
+  values (p_budget)
+  on conflict do nothing;
+
+  select b.* into v_budget
+  from figi_private.api_budgets b
+  where b.budget = p_budget
+  for update;
+
+  v_now := clock_timestamp();
+  v_log := v_budget.sent_at;
+  v_slot := greatest(
+    v_now,
+    v_budget.blocked_until,
+    v_log[cardinality(v_log)],
+    v_log[cardinality(v_log) - p_capacity + 1] + p_window
+  );
+  v_log := v_log || v_slot;
+
+  update figi_private.api_budgets b
+  set sent_at = v_log[greatest(cardinality(v_log) - p_capacity + 1, 1):]
+  where b.budget = p_budget;
+
+  return v_slot - v_now;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.resolve_rest(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone, p_max_age interval, p_is_stale boolean)
+ RETURNS public.resolved_mapping
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
+  v_value text collate "C";
+  v_mapping public.security_mappings;
+  v_sister_id bigint;
+  v_answer public.resolved_mapping;
+begin
+  if p_is_stale then
+    v_answer.status := 'stale';
+    v_answer.fetch_requested := figi_private.request_fetch(v_type, upper(p_identifier_value collate "C"), 0::smallint);
+    return v_answer;
+  end if;
+
+  v_value := public.normalize_identifier(v_type, p_identifier_value);
+  if v_value is null then
+    v_answer.identifier_type := coalesce(v_type, p_identifier_type);
+    v_answer.identifier_value := p_identifier_value;
+    v_answer.status := 'invalid';
+    v_answer.fetch_requested := false;
+    return v_answer;
+  end if;
+
+  if v_value is distinct from upper(p_identifier_value collate "C") or v_type is distinct from upper(p_identifier_type collate "C") then
+    select m.* into v_mapping
+    from public.security_mappings m
+    where m.identifier_type = v_type
+      and m.identifier_value = v_value
+      and (
+        (p_as_of is null and m.end_date is null)
+        or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
+      );
+  end if;
+  if v_mapping.id is null then
+    v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
+    if v_sister_id is not null then
+      select m.* into v_mapping from public.security_mappings m where m.id = v_sister_id;
+    end if;
+  end if;
+
+  v_answer.identifier_type := v_type;
+  v_answer.identifier_value := v_value;
+  v_answer.fetch_requested := false;
+  if v_mapping.id is not null then
+    v_answer.ticker := v_mapping.ticker;
+    v_answer.status :=
+      case
+        when p_as_of is null and not figi_private.is_fresh(v_mapping.last_fetched_date, p_max_age) then 'stale'
+        when v_mapping.has_no_results then 'negative'
+        else 'hit'
+      end;
+    v_answer.resolved_via := v_mapping.identifier_type;
+    v_answer.id := v_mapping.id;
+    v_answer.has_no_results := v_mapping.has_no_results;
+    v_answer.start_date := v_mapping.start_date;
+    v_answer.end_date := v_mapping.end_date;
+    v_answer.last_fetched_date := v_mapping.last_fetched_date;
+    v_answer.figi := v_mapping.figi;
+    v_answer.composite_figi := v_mapping.composite_figi;
+    v_answer.share_class_figi := v_mapping.share_class_figi;
+    v_answer.name := v_mapping.name;
+    v_answer.exch_code := v_mapping.exch_code;
+    v_answer.security_type := v_mapping.security_type;
+    v_answer.security_type2 := v_mapping.security_type2;
+    v_answer.market_sector := v_mapping.market_sector;
+    v_answer.source := v_mapping.source;
+    v_answer.alternatives := v_mapping.alternatives;
+    if v_answer.status = 'stale' then
+      v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+    end if;
+    return v_answer;
+  end if;
+
+  v_answer.status := 'miss';
+  if p_as_of is null or not figi_private.is_known(v_type, v_value) then
+    v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
+  return v_answer;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.sister_mapping(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if p_identifier_type = 'ISIN' then
+    if left(p_identifier_value, 2) not in ('US', 'CA') then
+      return null;
+    end if;
+    return (
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'CUSIP'
+        and m.identifier_value = substr(p_identifier_value, 3, 9)
+        and not m.has_no_results
+        and (
+          (p_as_of is null and m.end_date is null)
+          or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
+        )
+    );
+  end if;
+
+  if p_as_of is null then
+    return (
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'ISIN'
+        and m.identifier_value >= 'US' || p_identifier_value || '0'
+        and m.identifier_value <= 'US' || p_identifier_value || '9'
+        and m.end_date is null
+        and not m.has_no_results
+      union all
+      select m.id
+      from public.security_mappings m
+      where m.identifier_type = 'ISIN'
+        and m.identifier_value >= 'CA' || p_identifier_value || '0'
+        and m.identifier_value <= 'CA' || p_identifier_value || '9'
+        and m.end_date is null
+        and not m.has_no_results
+      limit 1
+    );
+  end if;
+
+  return (
+    select m.id
+    from public.security_mappings m
+    where m.identifier_type = 'ISIN'
+      and m.identifier_value in (public.isin_of_cusip(p_identifier_value, 'US'), public.isin_of_cusip(p_identifier_value, 'CA'))
+      and m.start_date <= p_as_of
+      and (m.end_date is null or m.end_date > p_as_of)
+      and not m.has_no_results
+    order by m.identifier_value desc
+    limit 1
+  );
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.stripe_of(identifier_type text, identifier_value text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (hashtext((identifier_type || identifier_value)) & 255);
+
+CREATE OR REPLACE FUNCTION public.cache_max_age(max_age interval DEFAULT NULL::interval)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN COALESCE(max_age, (NULLIF(current_setting('pgfigi.cache_max_age'::text, true), ''::text))::interval, '60 days'::interval);
+
+CREATE OR REPLACE FUNCTION public.cache_stats()
+ RETURNS TABLE(total_cached bigint, found_cached bigint, not_found_cached bigint, stale bigint, history_rows bigint, pending bigint, gave_up bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    open_rows.total,
+    open_rows.found,
+    open_rows.total - open_rows.found,
+    open_rows.stale,
+    (select count(*) from public.security_mappings m where m.end_date is not null),
+    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is null),
+    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is not null)
+  from (
+    select
+      count(*) as total,
+      count(*) filter (where not m.has_no_results) as found,
+      count(*) filter (where not figi_private.is_fresh(m.last_fetched_date, null)) as stale
+    from public.security_mappings m
+    where m.end_date is null
+  ) open_rows
+$function$;
+
+CREATE OR REPLACE FUNCTION public.clean_identifier(identifier_value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN upper((translate(identifier_value, '- 	
+  ​ ﻿'::text, ''::text) COLLATE "C"));
+
+CREATE OR REPLACE FUNCTION public.clear_cache()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_now timestamptz;
+  v_closed bigint;
+  v_begun_later bigint;
+begin
+  perform pg_advisory_xact_lock(1718183785, stripe)
+  from generate_series(0, 255) as stripe;
+  v_now := clock_timestamp();
+
+  -- A period that has not begun yet is no history.
+  delete from public.security_mappings m
+  where m.end_date is null
+    and m.start_date >= v_now;
+  get diagnostics v_begun_later = row_count;
+
+  update public.security_mappings m
+  set
+    end_date = v_now,
+    updated_at = v_now
+  where m.end_date is null;
+  get diagnostics v_closed = row_count;
+  v_closed := v_closed + v_begun_later;
+  if v_closed > 0 then
+    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', 0)::text);
+  end if;
+  return v_closed;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.complete_cusip(identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) = 8 then
+    v_clean := v_clean || public.cusip_check_digit(v_clean);
+  end if;
+
+  if octet_length(v_clean) = 9 then
+    return public.normalize_cusip(v_clean);
+  end if;
+
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.cusip_check_digit(first_eight text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (octet_length(first_eight) = 8) THEN ((((((((((400 - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 1, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 2, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 3, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 4, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 5, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 6, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 7, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 8, 1) COLLATE "C")), 0)) % 10))::text ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION public.identifier_type_of(identifier_value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (public.normalize_isin(identifier_value) IS NOT NULL) THEN 'ISIN'::text WHEN (public.normalize_cusip(identifier_value) IS NOT NULL) THEN 'CUSIP'::text ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION public.isin_check_digit(first_eleven text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_digits text;
+  v_plain bytea;
+  v_doubled bytea;
+begin
+  if octet_length(first_eleven) <> 11
+    or first_eleven collate "C" !~ '^[A-Z]{2}[0-9A-Z]{9}$'
+  then
+    return null;
+  end if;
+
+  v_digits := lpad(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(first_eleven collate "C",
+      'A', '10'), 'B', '11'), 'C', '12'), 'D', '13'), 'E', '14'),
+      'F', '15'), 'G', '16'), 'H', '17'), 'I', '18'), 'J', '19'), 'K', '20'), 'L', '21'),
+      'M', '22'), 'N', '23'), 'O', '24'), 'P', '25'), 'Q', '26'), 'R', '27'), 'S', '28'),
+      'T', '29'), 'U', '30'), 'V', '31'), 'W', '32'), 'X', '33'), 'Y', '34'), 'Z', '35'),
+    22,
+    '0'
+  );
+  v_plain := convert_to(v_digits, 'UTF8');
+  v_doubled := convert_to(translate(v_digits, '0123456789', '0246813579'), 'UTF8');
+
+  return (
+    1056 + 220
+    - get_byte(v_plain, 0) - get_byte(v_doubled, 1)
+    - get_byte(v_plain, 2) - get_byte(v_doubled, 3)
+    - get_byte(v_plain, 4) - get_byte(v_doubled, 5)
+    - get_byte(v_plain, 6) - get_byte(v_doubled, 7)
+    - get_byte(v_plain, 8) - get_byte(v_doubled, 9)
+    - get_byte(v_plain, 10) - get_byte(v_doubled, 11)
+    - get_byte(v_plain, 12) - get_byte(v_doubled, 13)
+    - get_byte(v_plain, 14) - get_byte(v_doubled, 15)
+    - get_byte(v_plain, 16) - get_byte(v_doubled, 17)
+    - get_byte(v_plain, 18) - get_byte(v_doubled, 19)
+    - get_byte(v_plain, 20) - get_byte(v_doubled, 21)
+  ) % 10;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.isin_of_cusip(cusip text, country text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_first_eleven text :=
+    upper(btrim(country, E' \t\n\r\f\u000b\u00a0\u2007\u200b\u202f\ufeff') collate "C")
+    || public.normalize_cusip(cusip);
+begin
+  return v_first_eleven || public.isin_check_digit(v_first_eleven);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.mapping_history(identifier_type text, identifier_value text)
+ RETURNS SETOF public.mapping_periods
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 5
+BEGIN ATOMIC
+ SELECT m.id,
+     m.identifier_type,
+     m.identifier_value,
+     m.ticker,
+     m.has_no_results,
+     m.start_date,
+     m.end_date,
+     m.last_fetched_date,
+     m.figi,
+     m.composite_figi,
+     m.share_class_figi,
+     m.name,
+     m.exch_code,
+     m.security_type,
+     m.security_type2,
+     m.market_sector,
+     m.source,
+     m.alternatives
+    FROM public.mapping_periods m
+   WHERE ((m.identifier_type = public.normalize_identifier_type(mapping_history.identifier_type)) AND (m.identifier_value = public.normalize_identifier(mapping_history.identifier_type, mapping_history.identifier_value)))
+   ORDER BY m.start_date;
+END;
+
+CREATE OR REPLACE FUNCTION public.mappings_as_of(as_of timestamp with time zone)
+ RETURNS SETOF public.mapping_periods
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 1e+06
+BEGIN ATOMIC
+ SELECT m.id,
+     m.identifier_type,
+     m.identifier_value,
+     m.ticker,
+     m.has_no_results,
+     m.start_date,
+     m.end_date,
+     m.last_fetched_date,
+     m.figi,
+     m.composite_figi,
+     m.share_class_figi,
+     m.name,
+     m.exch_code,
+     m.security_type,
+     m.security_type2,
+     m.market_sector,
+     m.source,
+     m.alternatives
+    FROM public.mapping_periods m
+   WHERE ((m.start_date <= mappings_as_of.as_of) AND ((m.end_date IS NULL) OR (m.end_date > mappings_as_of.as_of)));
+END;
+
+CREATE OR REPLACE FUNCTION public.normalize_cusip(identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) between 6 and 8
+    and v_clean collate "C" ~ '^[1-9][0-9]{5,7}$'
+  then
+    v_clean := lpad(v_clean, 9, '0');
+  end if;
+
+  if octet_length(v_clean) = 9
+    and public.cusip_check_digit(substr(v_clean, 1, 8)) collate "C" = substr(v_clean, 9, 1)
+    and v_clean collate "C" <> '000000000'
+  then
+    return v_clean;
+  end if;
+
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.normalize_identifier(identifier_type text, identifier_value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE public.normalize_identifier_type(identifier_type) WHEN 'CUSIP'::text THEN public.normalize_cusip(identifier_value) WHEN 'ISIN'::text THEN public.normalize_isin(identifier_value) ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION public.normalize_identifier_type(identifier_type text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE upper((btrim(identifier_type, ' 	
+  ​ ﻿'::text) COLLATE "C")) WHEN 'CUSIP'::text THEN 'CUSIP'::text WHEN 'ISIN'::text THEN 'ISIN'::text ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION public.normalize_isin(identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_clean text := public.clean_identifier(identifier_value);
+begin
+  if octet_length(v_clean) = 12
+    and public.isin_check_digit(substr(v_clean, 1, 11)) collate "C" = substr(v_clean, 12, 1)
+  then
+    return v_clean;
+  end if;
+
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.refresh_stale(max_age interval DEFAULT NULL::interval, max_rows integer DEFAULT NULL::integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_requested bigint;
+begin
+  insert into figi_private.fetch_requests (identifier_type, identifier_value, priority)
+  select s.identifier_type, s.identifier_value, 2
+  from public.stale_mappings(refresh_stale.max_age, null) s
+  where not exists (
+    select
+    from figi_private.fetch_requests r
+    where r.identifier_type = s.identifier_type
+      and r.identifier_value = s.identifier_value
+      and (r.gave_up_at is null or r.gave_up_at > clock_timestamp() - interval '1 hour')
+  )
+  limit refresh_stale.max_rows;
+  get diagnostics v_requested = row_count;
+  if v_requested > 0 then
+    perform figi_private.add_fetch_job();
+  end if;
+  return v_requested;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier text)
+ RETURNS SETOF public.resolved_mapping
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT r.identifier_type,
+     r.identifier_value,
+     r.ticker,
+     r.status,
+     r.fetch_requested,
+     r.resolved_via,
+     r.id,
+     r.has_no_results,
+     r.start_date,
+     r.end_date,
+     r.last_fetched_date,
+     r.figi,
+     r.composite_figi,
+     r.share_class_figi,
+     r.name,
+     r.exch_code,
+     r.security_type,
+     r.security_type2,
+     r.market_sector,
+     r.source,
+     r.alternatives
+    FROM public.resolve_mapping(public.identifier_type_of(resolve_mapping.identifier), resolve_mapping.identifier) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+END;
+
+CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifier_value text, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT COALESCE(m.identifier_type, (rest.answer).identifier_type) AS "coalesce",
+     COALESCE(m.identifier_value, (rest.answer).identifier_value) AS "coalesce",
+     COALESCE(m.ticker, (rest.answer).ticker) AS "coalesce",
+     COALESCE((rest.answer).status,
+         CASE
+             WHEN m.has_no_results THEN 'negative'::text
+             ELSE 'hit'::text
+         END) AS "coalesce",
+     COALESCE((rest.answer).fetch_requested, false) AS "coalesce",
+     COALESCE(m.identifier_type, (rest.answer).resolved_via) AS "coalesce",
+     COALESCE(m.id, (rest.answer).id) AS "coalesce",
+     COALESCE(m.has_no_results, (rest.answer).has_no_results) AS "coalesce",
+     COALESCE(m.start_date, (rest.answer).start_date) AS "coalesce",
+     COALESCE(m.end_date, (rest.answer).end_date) AS "coalesce",
+     COALESCE(m.last_fetched_date, (rest.answer).last_fetched_date) AS "coalesce",
+     COALESCE(m.figi, (rest.answer).figi) AS "coalesce",
+     COALESCE(m.composite_figi, (rest.answer).composite_figi) AS "coalesce",
+     COALESCE(m.share_class_figi, (rest.answer).share_class_figi) AS "coalesce",
+     COALESCE(m.name, (rest.answer).name) AS "coalesce",
+     COALESCE(m.exch_code, (rest.answer).exch_code) AS "coalesce",
+     COALESCE(m.security_type, (rest.answer).security_type) AS "coalesce",
+     COALESCE(m.security_type2, (rest.answer).security_type2) AS "coalesce",
+     COALESCE(m.market_sector, (rest.answer).market_sector) AS "coalesce",
+     COALESCE(m.source, (rest.answer).source) AS "coalesce",
+     COALESCE(m.alternatives, (rest.answer).alternatives) AS "coalesce"
+    FROM ((( SELECT) always
+      LEFT JOIN public.mapping_periods m ON (((m.identifier_type = upper((resolve_mapping.identifier_type COLLATE "C"))) AND (m.identifier_value = upper((resolve_mapping.identifier_value COLLATE "C"))) AND (((resolve_mapping.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mapping.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mapping.as_of)))))))
+      LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mapping.identifier_type, resolve_mapping.identifier_value, resolve_mapping.as_of, resolve_mapping.max_age, (m.id IS NOT NULL)) AS answer
+           WHERE ((m.id IS NULL) OR ((resolve_mapping.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mapping.max_age))))
+          OFFSET 0) rest ON (true));
+END;
+
+CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping_element
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT COALESCE(m.identifier_type, (rest.answer).identifier_type) AS "coalesce",
+     COALESCE(m.identifier_value, (rest.answer).identifier_value) AS "coalesce",
+     COALESCE(m.ticker, (rest.answer).ticker) AS "coalesce",
+     COALESCE((rest.answer).status,
+         CASE
+             WHEN m.has_no_results THEN 'negative'::text
+             ELSE 'hit'::text
+         END) AS "coalesce",
+     COALESCE((rest.answer).fetch_requested, false) AS "coalesce",
+     COALESCE(m.identifier_type, (rest.answer).resolved_via) AS "coalesce",
+     COALESCE(m.id, (rest.answer).id) AS "coalesce",
+     COALESCE(m.has_no_results, (rest.answer).has_no_results) AS "coalesce",
+     COALESCE(m.start_date, (rest.answer).start_date) AS "coalesce",
+     COALESCE(m.end_date, (rest.answer).end_date) AS "coalesce",
+     COALESCE(m.last_fetched_date, (rest.answer).last_fetched_date) AS "coalesce",
+     COALESCE(m.figi, (rest.answer).figi) AS "coalesce",
+     COALESCE(m.composite_figi, (rest.answer).composite_figi) AS "coalesce",
+     COALESCE(m.share_class_figi, (rest.answer).share_class_figi) AS "coalesce",
+     COALESCE(m.name, (rest.answer).name) AS "coalesce",
+     COALESCE(m.exch_code, (rest.answer).exch_code) AS "coalesce",
+     COALESCE(m.security_type, (rest.answer).security_type) AS "coalesce",
+     COALESCE(m.security_type2, (rest.answer).security_type2) AS "coalesce",
+     COALESCE(m.market_sector, (rest.answer).market_sector) AS "coalesce",
+     COALESCE(m.source, (rest.answer).source) AS "coalesce",
+     COALESCE(m.alternatives, (rest.answer).alternatives) AS "coalesce",
+     wanted.ordinality
+    FROM ((unnest(resolve_mappings.identifier_values) WITH ORDINALITY wanted(identifier_value, ordinality)
+      LEFT JOIN public.mapping_periods m ON (((m.identifier_type = upper((resolve_mappings.identifier_type COLLATE "C"))) AND (m.identifier_value = upper((wanted.identifier_value COLLATE "C"))) AND (((resolve_mappings.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mappings.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mappings.as_of)))))))
+      LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mappings.identifier_type, wanted.identifier_value, resolve_mappings.as_of, resolve_mappings.max_age, (m.id IS NOT NULL)) AS answer
+           WHERE ((m.id IS NULL) OR ((resolve_mappings.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age))))
+          OFFSET 0) rest ON (true))
+   ORDER BY wanted.ordinality;
+END;
+
+CREATE OR REPLACE FUNCTION public.stale_mappings(max_age interval DEFAULT NULL::interval, max_rows integer DEFAULT NULL::integer)
+ RETURNS SETOF public.mapping_periods
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT m.id,
+     m.identifier_type,
+     m.identifier_value,
+     m.ticker,
+     m.has_no_results,
+     m.start_date,
+     m.end_date,
+     m.last_fetched_date,
+     m.figi,
+     m.composite_figi,
+     m.share_class_figi,
+     m.name,
+     m.exch_code,
+     m.security_type,
+     m.security_type2,
+     m.market_sector,
+     m.source,
+     m.alternatives
+    FROM public.mapping_periods m
+   WHERE ((COALESCE(m.end_date, 'infinity'::timestamp with time zone) = 'infinity'::timestamp with time zone) AND (m.last_fetched_date <= statement_timestamp()) AND (NOT figi_private.is_fresh(m.last_fetched_date, stale_mappings.max_age)))
+   ORDER BY m.last_fetched_date, m.id
+  LIMIT stale_mappings.max_rows;
+END;
+
+CREATE OR REPLACE FUNCTION public.upsert_mapping(identifier_type text, identifier_value text, ticker text, fetched_at timestamp with time zone DEFAULT clock_timestamp(), figi text DEFAULT NULL::text, composite_figi text DEFAULT NULL::text, share_class_figi text DEFAULT NULL::text, name text DEFAULT NULL::text, exch_code text DEFAULT NULL::text, security_type text DEFAULT NULL::text, security_type2 text DEFAULT NULL::text, market_sector text DEFAULT NULL::text, alternatives jsonb DEFAULT NULL::jsonb, source text DEFAULT 'openfigi'::text)
+ RETURNS public.security_mappings
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT u.id,
+     u.identifier_type,
+     u.identifier_value,
+     u.ticker,
+     u.has_no_results,
+     u.start_date,
+     u.end_date,
+     u.last_fetched_date,
+     u.created_at,
+     u.updated_at,
+     u.figi,
+     u.composite_figi,
+     u.share_class_figi,
+     u.name,
+     u.exch_code,
+     u.security_type,
+     u.security_type2,
+     u.market_sector,
+     u.source,
+     u.alternatives
+    FROM public.upsert_mappings(ARRAY[upsert_mapping.identifier_type], ARRAY[upsert_mapping.identifier_value], ARRAY[upsert_mapping.ticker], upsert_mapping.fetched_at, ARRAY[upsert_mapping.figi], ARRAY[upsert_mapping.composite_figi], ARRAY[upsert_mapping.share_class_figi], ARRAY[upsert_mapping.name], ARRAY[upsert_mapping.exch_code], ARRAY[upsert_mapping.security_type], ARRAY[upsert_mapping.security_type2], ARRAY[upsert_mapping.market_sector], ARRAY[upsert_mapping.alternatives], upsert_mapping.source) u(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+END;
+
+CREATE OR REPLACE FUNCTION public.upsert_mappings(identifier_types text[], identifier_values text[], tickers text[], fetched_at timestamp with time zone DEFAULT clock_timestamp(), figis text[] DEFAULT NULL::text[], composite_figis text[] DEFAULT NULL::text[], share_class_figis text[] DEFAULT NULL::text[], names text[] DEFAULT NULL::text[], exch_codes text[] DEFAULT NULL::text[], security_types text[] DEFAULT NULL::text[], security_types2 text[] DEFAULT NULL::text[], market_sectors text[] DEFAULT NULL::text[], alternatives jsonb[] DEFAULT NULL::jsonb[], source text DEFAULT 'openfigi'::text)
+ RETURNS SETOF public.security_mappings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  v_invalid record;
+  v_observations public.security_mappings[];
+  v_types text[];
+  v_values text[];
+  v_closed bigint;
+  v_opened bigint;
+begin
+  if cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.identifier_values)
+    or cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.tickers) then
+    raise exception 'upsert_mappings needs as many identifier_types (%) as identifier_values (%) and tickers (%)',
+      cardinality(upsert_mappings.identifier_types),
+      cardinality(upsert_mappings.identifier_values),
+      cardinality(upsert_mappings.tickers)
+      using
+        errcode = 'PF002',
+        hint = 'The three arrays go together, place by place; a null ticker stands for no results.';
+  end if;
+  if upsert_mappings.fetched_at is null or not isfinite(upsert_mappings.fetched_at) then
+    raise exception 'fetched_at must be a finite instant, not %', coalesce(upsert_mappings.fetched_at::text, 'null')
+      using errcode = 'PF002', hint = 'Leave it out for now.';
+  end if;
+
+  -- In key order; where an identifier stands twice in the set, the later place counts.
+  select array_agg(o.observation), array_agg((o.observation).identifier_type), array_agg((o.observation).identifier_value)
+  into v_observations, v_types, v_values
+  from (
+    select distinct on (n.identifier_type, n.identifier_value)
+      row(
+        null, n.identifier_type, n.identifier_value, n.ticker, n.ticker is null, null, null, null, null, null,
+        n.figi, n.composite_figi, n.share_class_figi, n.name, n.exch_code, n.security_type, n.security_type2,
+        n.market_sector, upsert_mappings.source, n.alternatives
+      )::public.security_mappings as observation
+    from (
+      select
+        public.normalize_identifier_type(i.identifier_type) collate "C" as identifier_type,
+        public.normalize_identifier(i.identifier_type, i.identifier_value) collate "C" as identifier_value,
+        nullif(btrim(i.ticker), '') as ticker,
+        i.figi, i.composite_figi, i.share_class_figi, i.name, i.exch_code, i.security_type, i.security_type2,
+        i.market_sector, i.alternatives, i.place
+      from unnest(
+        upsert_mappings.identifier_types, upsert_mappings.identifier_values, upsert_mappings.tickers,
+        upsert_mappings.figis, upsert_mappings.composite_figis, upsert_mappings.share_class_figis,
+        upsert_mappings.names, upsert_mappings.exch_codes, upsert_mappings.security_types,
+        upsert_mappings.security_types2, upsert_mappings.market_sectors, upsert_mappings.alternatives
+      ) with ordinality as i (
+        identifier_type, identifier_value, ticker, figi, composite_figi, share_class_figi, name, exch_code,
+        security_type, security_type2, market_sector, alternatives, place
+      )
+      where i.place <= cardinality(upsert_mappings.identifier_types)
+    ) n
+    order by n.identifier_type, n.identifier_value, n.place desc
+  ) o;
+  if v_observations is null then
+    return;
+  end if;
+
+  if array_position(v_values, null) is not null then
+    select i.* into v_invalid
+    from unnest(upsert_mappings.identifier_types, upsert_mappings.identifier_values)
+      with ordinality as i (identifier_type, identifier_value, place)
+    where public.normalize_identifier(i.identifier_type, i.identifier_value) is null
+    order by i.place
+    limit 1;
+    raise exception '% is not a valid %',
+      coalesce(quote_literal(left(v_invalid.identifier_value, 40)), 'null'),
+      coalesce(nullif(left(v_invalid.identifier_type, 40), ''), 'identifier')
+      using
+        errcode = 'PF001',
+        detail = format('Element %s of %s.', v_invalid.place, cardinality(upsert_mappings.identifier_values)),
+        hint = 'The type is CUSIP or ISIN, and the check digit must be right. Nothing was written.';
+  end if;
+
+  perform figi_private.lock_identifiers(v_types, v_values);
+
+  with touched as (
+    update public.security_mappings m
+    set
+      end_date = case when m.ticker is not distinct from o.ticker then null else upsert_mappings.fetched_at end,
+      last_fetched_date =
+        case when m.ticker is not distinct from o.ticker then upsert_mappings.fetched_at else m.last_fetched_date end,
+      figi = case when m.ticker is not distinct from o.ticker then coalesce(o.figi, m.figi) else m.figi end,
+      composite_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.composite_figi, m.composite_figi) else m.composite_figi end,
+      share_class_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.share_class_figi, m.share_class_figi) else m.share_class_figi end,
+      name = case when m.ticker is not distinct from o.ticker then coalesce(o.name, m.name) else m.name end,
+      exch_code = case when m.ticker is not distinct from o.ticker then coalesce(o.exch_code, m.exch_code) else m.exch_code end,
+      security_type = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type, m.security_type) else m.security_type end,
+      security_type2 = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type2, m.security_type2) else m.security_type2 end,
+      market_sector = case when m.ticker is not distinct from o.ticker then coalesce(o.market_sector, m.market_sector) else m.market_sector end,
+      source = case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.source else m.source end,
+      alternatives =
+        case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.alternatives else m.alternatives end,
+      updated_at = clock_timestamp()
+    from unnest(v_observations) as o
+    where m.identifier_type = o.identifier_type
+      and m.identifier_value = o.identifier_value
+      and m.end_date is null
+      and m.last_fetched_date < upsert_mappings.fetched_at
+    returning m.end_date
+  )
+  select count(*) filter (where touched.end_date is not null)
+  into v_closed
+  from touched;
+
+  -- Whatever has no open row by now is new, has just been closed, or was closed before. An observation from before
+  -- that time changes nothing.
+  with opened as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, alternatives
+    )
+    select
+      o.identifier_type, o.identifier_value, o.ticker, o.has_no_results,
+      upsert_mappings.fetched_at, upsert_mappings.fetched_at,
+      o.figi, o.composite_figi, o.share_class_figi, o.name, o.exch_code, o.security_type, o.security_type2,
+      o.market_sector, o.source, o.alternatives
+    from unnest(v_observations) as o
+    where not exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = o.identifier_type
+        and m.identifier_value = o.identifier_value
+        and (m.end_date is null or m.end_date > upsert_mappings.fetched_at)
+    )
+    returning 1
+  )
+  select count(*)
+  into v_opened
+  from opened;
+
+  if v_closed + v_opened > 0 then
+    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', v_opened)::text);
+  end if;
+
+  return query
+    select latest.*
+    from unnest(v_observations) as o
+    cross join lateral (
+      select m.*
+      from public.security_mappings m
+      where m.identifier_type = o.identifier_type
+        and m.identifier_value = o.identifier_value
+      order by m.start_date desc
+      limit 1
+    ) latest;
+end
+$function$;
+
+comment on column figi_private.api_budgets.blocked_until is
+  'Nobody sends before this instant: OpenFIGI said 429, or that nothing remains.';
+
+comment on column figi_private.api_budgets.budget is
+  'Fingerprint of the key and of the API''s address; ''anonymous'' where there is no key.';
+
+comment on column figi_private.api_budgets.sent_at is
+  'When the last requests were sent or may be sent, ascending, at most as many as the capacity.';
+
+comment on column figi_private.fetch_requests.attempts is
+  'How often OpenFIGI answered with an error for this very identifier. After the third retry the request gives up.';
+
+comment on column figi_private.fetch_requests.claimed_by is
+  'Name of the process that fetches it now; null when it waits.';
+
+comment on column figi_private.fetch_requests.claimed_until is
+  'End of the lease, which its holder keeps renewing; after it anybody may claim the request.';
+
+comment on column figi_private.fetch_requests.gave_up_at is
+  'When the last retry failed. The row stays to be looked at; the next lookup asks anew after a minute.';
+
+comment on column figi_private.fetch_requests.not_before is
+  'Not to be claimed before this instant: the pause after a failure.';
+
+comment on column figi_private.fetch_requests.priority is
+  '0 a person or program waits, 1 warming, 2 refreshing what is stale. Lower goes first.';
+
+comment on column figi_private.fetch_requests.setbacks is
+  'How often in a row the whole HTTP request failed (outage, timeout); only lengthens the pause, never gives up.';
+
+comment on column figi_private.fetch_requests.unfiltered is
+  'False: ask in the preferred market first. True: that market knew nothing, ask without a filter.';
+
+comment on column public.security_mappings.alternatives is
+  'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
+
+comment on column public.security_mappings.composite_figi is
+  'FIGI of the composite of the listing''s country.';
+
+comment on column public.security_mappings.created_at is
+  'When the row was written.';
+
+comment on column public.security_mappings.end_date is
+  'End of the period, exclusive: when another answer was observed, or the cache was cleared. Null while it holds.';
+
+comment on column public.security_mappings.exch_code is
+  'OpenFIGI''s exchange code of the listing (US is the US composite); null for bonds.';
+
+comment on column public.security_mappings.figi is
+  'FIGI of the listing that was chosen.';
+
+comment on column public.security_mappings.has_no_results is
+  'True where OpenFIGI answered that it knows no such identifier: a negative result, kept as long as any other.';
+
+comment on column public.security_mappings.id is
+  'Surrogate key of the period.';
+
+comment on column public.security_mappings.identifier_type is
+  'CUSIP (CINS and PPN included) or ISIN.';
+
+comment on column public.security_mappings.identifier_value is
+  'The identifier as normalised: upper case, no separators, check digit right. 9 characters for a CUSIP, 12 for an ISIN.';
+
+comment on column public.security_mappings.last_fetched_date is
+  'When this answer was last observed. The age of a mapping is measured from here.';
+
+comment on column public.security_mappings.market_sector is
+  'OpenFIGI marketSector, for example Equity or Corp.';
+
+comment on column public.security_mappings.name is
+  'Name of the security, as OpenFIGI spells it.';
+
+comment on column public.security_mappings.security_type is
+  'OpenFIGI securityType, for example Common Stock or ETP.';
+
+comment on column public.security_mappings.security_type2 is
+  'OpenFIGI securityType2, the coarser of the two.';
+
+comment on column public.security_mappings.share_class_figi is
+  'FIGI of the share class, the same over all countries.';
+
+comment on column public.security_mappings.source is
+  'Where the observation comes from: openfigi, import, or sec_ftd.';
+
+comment on column public.security_mappings.start_date is
+  'First instant of the period, inclusive: when this answer was first observed.';
+
+comment on column public.security_mappings.ticker is
+  'The ticker as OpenFIGI spells it (BRK/B); null exactly when has_no_results.';
+
+comment on column public.security_mappings.updated_at is
+  'When the row was last touched.';
+
+comment on function figi_private.add_fetch_job() is
+  'Adds one fetch_mappings job to graphile-worker, once a transaction; nothing where its schema is absent, or while a backlog of more than two minutes waits.';
+
+comment on function figi_private.api_blocked_for(text) is
+  'For how long nobody may send under the budget, zero where it is open: asked again after waiting for a slot.';
+
+comment on function figi_private.block_api_budget(text,interval) is
+  'Nobody sends under the budget for that long: OpenFIGI answered 429. A shorter block never lifts a longer one.';
+
+comment on function figi_private.claim_requests(text,integer,integer,interval,text[],text[]) is
+  'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
+
+comment on function figi_private.exhaust_api_budget(text,integer,interval,interval) is
+  'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
+
+comment on function figi_private.forbid_overlap_after_insert() is
+  'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
+
+comment on function figi_private.forbid_overlap_after_update() is
+  'Refuses periods that an update extended or moved over another period of the same identifier, with 23P01.';
+
+comment on function figi_private.head_of_round(boolean,integer,timestamp with time zone,text[],text[]) is
+  'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
+
+comment on function figi_private.is_fresh(timestamp with time zone,interval) is
+  'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
+
+comment on function figi_private.is_known(text,text) is
+  'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
+
+comment on function figi_private.lock_identifiers(text[],text[]) is
+  'Takes the write locks of these identifiers until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
+
+comment on function figi_private.lock_queue() is
+  'Serialises the changes of fetch requests (claim, renew, record, release) until the end of the transaction; held for milliseconds.';
+
+comment on function figi_private.next_claim_in() is
+  'In how long the next request can be claimed, within a minute from now; null where none can.';
+
+comment on function figi_private.next_identifiers(boolean,integer,integer,timestamp with time zone,text[],text[]) is
+  'The identifiers that claim_requests would take next from the filtered or the unfiltered round, in order, none of them claimed by anybody at p_now, looking at no more than p_max_rows of the queue; ready_at is since when the first of its requests could be claimed, rows_read how much of the queue was looked at.';
+
+comment on function figi_private.open_api_slots(text,integer,interval) is
+  'How many requests could be sent under the budget at this moment without waiting.';
+
+comment on function figi_private.pending_requests(text[],text[]) is
+  'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
+
+comment on function figi_private.raise_overlap(bigint[]) is
+  'Raises 23P01 for the first of these periods; does nothing for none.';
+
+comment on function figi_private.record_answers(jsonb,interval) is
+  'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
+
+comment on function figi_private.release_claims(text,text[],text[],text) is
+  'Gives claimed identifiers back: at once where p_error is null (never sent), else after a pause of 1 to 15 seconds that grows with each setback.';
+
+comment on function figi_private.renew_claims(text,interval) is
+  'Extends every lease that the claimant still holds, and returns how many requests that were.';
+
+comment on function figi_private.request_fetch(text,text,smallint) is
+  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
+
+comment on function figi_private.request_ids(text[],text[]) is
+  'The ids of all requests for these identifiers, waiting, claimed or given up.';
+
+comment on function figi_private.reserve_api_slot(text,integer,interval) is
+  'Reserves the next instant at which one request may be sent under the budget, so that no window holds more than p_capacity of them, and returns how long to wait for it. Whoever wakes more than half a second late, or finds the budget blocked, gives the slot up and takes another.';
+
+comment on function figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean) is
+  'The part of resolve_mapping that runs only where the index probe found nothing, or something stale (p_is_stale): repair, sister identifier, request for a fetch.';
+
+comment on function figi_private.sister_mapping(text,text,timestamp with time zone) is
+  'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
+
+comment on function figi_private.stripe_of(text,text) is
+  'The lock stripe of an identifier, 0 to 255.';
+
+comment on function public.cache_max_age(interval) is
+  'The age from which a mapping is stale: the argument, else the setting pgfigi.cache_max_age (alter database ... set), else 60 days. Zero means that everything is always stale. Raises 22007 where the setting is no interval.';
+
+comment on function public.cache_stats() is
+  'How much is cached, in one row: identifiers in all, with a ticker, with none (negatives), those past their age, closed periods, and requests that wait or gave up.';
+
+comment on function public.clean_identifier(text) is
+  'The text without white space (ASCII''s, U+00A0, U+2007, U+200B, U+202F, U+FEFF) and hyphen-minus, a to z in upper case, nothing else changed, null for null: clean_identifier(''us-037833100 5'') is ''US0378331005''.';
+
+comment on function public.clear_cache() is
+  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed.';
+
+comment on function public.complete_cusip(text) is
+  'The nine characters of a CUSIP, CINS or PPN given as eight, without its check digit, or as a valid nine; null for all else: complete_cusip(''03783310'') is ''037833100''.';
+
+comment on function public.cusip_check_digit(text) is
+  'The ninth character of a CUSIP, CINS or PPN from its first eight, given clean; null unless they are eight of 0-9, A-Z, *, @ and #: cusip_check_digit(''03783310'') is ''0''.';
+
+comment on function public.identifier_type_of(text) is
+  'The type of the identifier that a text means, ''ISIN'' or ''CUSIP'' (also for CINS and PPN), proven by its check digit; else null: identifier_type_of(''37833100'') is ''CUSIP''.';
+
+comment on function public.isin_check_digit(text) is
+  'The twelfth character of an ISIN from its first eleven, given clean; null unless they are two of A-Z and nine of 0-9 and A-Z: isin_check_digit(''US037833100'') is ''5''.';
+
+comment on function public.isin_of_cusip(text,text) is
+  'The ISIN of a CUSIP in a country, by its two letters in any case; null where the CUSIP is none, holds *, @ or #, or the country is not two letters: isin_of_cusip(''037833100'', ''US'') is ''US0378331005''.';
+
+comment on function public.mapping_history(text,text) is
+  'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
+
+comment on function public.mappings_as_of(timestamp with time zone) is
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+
+comment on function public.normalize_cusip(text) is
+  'The CUSIP, CINS or PPN that a text means, in nine characters, up to three zeros that a spreadsheet dropped put back; null where the check digit does not prove it, and for 000000000, which means none: normalize_cusip(''37833100'') is ''037833100''.';
+
+comment on function public.normalize_identifier(text,text) is
+  'The identifier of the named type (CUSIP or ISIN, in any case) that a text means, as it is stored; null where the type is another or the text is none of it: normalize_identifier(''cusip'', ''37833100'') is ''037833100''.';
+
+comment on function public.normalize_identifier_type(text) is
+  'The type that a name means, CUSIP or ISIN, in any case and with blanks around it; null for every other name: normalize_identifier_type('' cusip'') is ''CUSIP''.';
+
+comment on function public.normalize_isin(text) is
+  'The ISIN that a text means, in twelve characters; null where the check digit does not prove it: normalize_isin(''us-037833100 5'') is ''US0378331005''.';
+
+comment on function public.refresh_stale(interval,integer) is
+  'Requests a fetch of the stale mappings, oldest first, at most max_rows (null: all), at the lowest priority; what already waits is not asked for again. Returns how many were requested.';
+
+comment on function public.resolve_mapping(text) is
+  'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
+
+comment on function public.resolve_mapping(text,text,timestamp with time zone,interval) is
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+
+comment on function public.resolve_mappings(text,text[],timestamp with time zone,interval) is
+  'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
+
+comment on function public.stale_mappings(interval,integer) is
+  'Open rows, negatives included, whose last observation is older than max_age (null: the setting pgfigi.cache_max_age, else 60 days), oldest first, at most max_rows (null: all).';
+
+comment on function public.upsert_mapping(text,text,text,timestamp with time zone,text,text,text,text,text,text,text,text,jsonb,text) is
+  'Records one observation and returns the latest row. Same ticker: last_fetched_date moves to fetched_at. Another ticker: the open row ends at fetched_at and the next begins there. A null ticker means that OpenFIGI has no results, by the same rule. An observation older than what is known changes nothing. Raises PF001 for an invalid identifier, PF002 for a fetched_at that is not finite, PF003 outside read committed.';
+
+comment on function public.upsert_mappings(text[],text[],text[],timestamp with time zone,text[],text[],text[],text[],text[],text[],text[],text[],jsonb[],text) is
+  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
+
+comment on schema figi_private is
+  'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';
+
+comment on table figi_private.api_budgets is
+  'One row for each OpenFIGI key in use, named by a fingerprint and never by the key: a sliding log of send times.';
+
+comment on table figi_private.fetch_requests is
+  'Identifiers to be fetched from OpenFIGI. A row lives from the lookup that missed until its answer is recorded; the lease (claimed_until) of a worker that dies runs out by itself.';
+
+comment on table public.security_mappings is
+  'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
+
+comment on type public.resolved_mapping is
+  'One answer of resolve_mapping: the identifier as normalised, ticker, status (hit, stale, negative, miss, invalid), whether a fetch was requested, under which identifier type it was found (resolved_via), then the mapping.';
+
+comment on type public.resolved_mapping_element is
+  'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
+
+comment on view public.current_mappings is
+  'What holds now, negatives included (ticker null), whatever its age: one row an identifier. Join it on identifier_type and identifier_value; it requests no fetches.';
+
+comment on view public.mapping_periods is
+  'Every period of every identifier, past and present: start_date inclusive, end_date exclusive or null while it holds.';
+
+grant usage on type public.resolved_mapping to public;
+grant usage on type public.resolved_mapping_element to public;

@@ -1,0 +1,368 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Logger, run as runWorker } from 'graphile-worker'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { packageRoot } from '../support/cluster.ts'
+import { withDatabase, withRollback } from '../support/database.ts'
+import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
+import { failureOf, observe, openSession, requestsFor, resolve } from '../support/mappings.ts'
+import { withAdmin } from '../support/template.ts'
+
+const test = suite('docs/grants.sql')
+
+type Sql = Parameters<Parameters<typeof withRollback>[0]>[0]
+
+const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
+
+const ours = `('public'::regnamespace, 'figi_private'::regnamespace)`
+
+const analystFunctions = [
+  'cache_max_age(interval)',
+  'cache_stats()',
+  'clean_identifier(text)',
+  'complete_cusip(text)',
+  'cusip_check_digit(text)',
+  'figi_private.is_fresh(timestamp with time zone,interval)',
+  'figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean)',
+  'identifier_type_of(text)',
+  'isin_check_digit(text)',
+  'isin_of_cusip(text,text)',
+  'mapping_history(text,text)',
+  'mappings_as_of(timestamp with time zone)',
+  'normalize_cusip(text)',
+  'normalize_identifier(text,text)',
+  'normalize_identifier_type(text)',
+  'normalize_isin(text)',
+  'resolve_mapping(text)',
+  'resolve_mapping(text,text,timestamp with time zone,interval)',
+  'resolve_mappings(text,text[],timestamp with time zone,interval)',
+  'stale_mappings(interval,integer)',
+]
+
+const workerFunctions = [
+  'clear_cache()',
+  'figi_private.api_blocked_for(text)',
+  'figi_private.block_api_budget(text,interval)',
+  'figi_private.claim_requests(text,integer,integer,interval,text[],text[])',
+  'figi_private.exhaust_api_budget(text,integer,interval,interval)',
+  'figi_private.next_claim_in()',
+  'figi_private.open_api_slots(text,integer,interval)',
+  'figi_private.pending_requests(text[],text[])',
+  'figi_private.record_answers(jsonb,interval)',
+  'figi_private.release_claims(text,text[],text[],text)',
+  'figi_private.renew_claims(text,interval)',
+  'figi_private.reserve_api_slot(text,integer,interval)',
+  'refresh_stale(interval,integer)',
+  'upsert_mapping(text,text,text,timestamp with time zone,text,text,text,text,text,text,text,text,jsonb,text)',
+  'upsert_mappings(text[],text[],text[],timestamp with time zone,text[],text[],text[],text[],text[],text[],text[],text[],jsonb[],text)',
+]
+
+const names = async (sql: Sql, query: string, parameters: string[] = []): Promise<string[]> =>
+  (await sql.unsafe(query, parameters)).map((row) => String(row.name)).sort()
+
+const executable = (sql: Sql, role: string) =>
+  names(
+    sql,
+    `select p.oid::regprocedure::text as name
+     from pg_proc p
+     where p.pronamespace in ${ours} and has_function_privilege($1, p.oid, 'execute')`,
+    [role],
+  )
+
+/** Each right on each table, view and sequence of ours. */
+const held = (sql: Sql, role: string) =>
+  names(
+    sql,
+    `select privilege || ' ' || c.oid::regclass as name
+     from pg_class c
+     cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) as privilege
+     where c.relnamespace in ${ours}
+       and c.relkind in ('r', 'v', 'm', 'p', 'f')
+       and (
+         has_table_privilege($1, c.oid, privilege)
+         or case when privilege in ('select', 'insert', 'update', 'references') then has_any_column_privilege($1, c.oid, privilege) end
+       )
+     union all
+     select 'sequence ' || c.oid::regclass
+     from pg_class c
+     where c.relnamespace in ${ours}
+       and case c.relkind when 'S' then has_sequence_privilege($1, c.oid, 'usage, select, update') end`,
+    [role],
+  )
+
+const schemas = (sql: Sql, role: string) =>
+  names(
+    sql,
+    `select privilege || ' ' || n.nspname as name
+     from pg_namespace n
+     cross join unnest(array['usage', 'create']) as privilege
+     where n.nspname in ('public', 'figi_private', 'graphile_worker') and has_schema_privilege($1, n.oid, privilege)
+       and not (privilege = 'create' and n.nspname = 'public' and current_setting('server_version_num')::int < 150000)`,
+    [role],
+  )
+
+/** The script applied, the session in that role; everything is rolled back. */
+async function as(
+  role: string,
+  work: (sql: Sql, owner: <T>(work: () => Promise<T>) => Promise<T>) => Promise<void>,
+) {
+  await withRollback(async (sql) => {
+    await sql.unsafe(script)
+    const [me] = await sql`select session_user as name`
+    await sql.unsafe(`set local role ${role}`)
+    await work(sql, async (work) => {
+      await sql`set local role ${sql(me?.name)}`
+      const result = await work()
+      await sql.unsafe(`set local role ${role}`)
+      return result
+    })
+  })
+}
+
+/** The SQLSTATE with which a statement is refused; null where it is not. */
+const refusal = async (sql: Sql, statement: string) =>
+  (await failureOf(sql.savepoint((s) => s.unsafe(statement))))?.code ?? null
+
+test('it can be run any number of times', async () => {
+  await withRollback(async (sql) => {
+    for (let time = 0; time < 3; time++) await sql.unsafe(script)
+  })
+})
+
+test('it runs where the schema of the worker is absent', async () => {
+  await withRollback(async (sql) => {
+    await sql`drop schema graphile_worker cascade`
+    await sql.unsafe(script)
+  })
+})
+
+test('an analyst may execute the lookups and read two views, and nothing else whatever is added', async () => {
+  await withRollback(async (sql) => {
+    await sql.unsafe(script)
+    assert.equal(await executable(sql, 'pgfigi_analyst'), analystFunctions)
+    assert.equal(await held(sql, 'pgfigi_analyst'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await schemas(sql, 'pgfigi_analyst'), ['usage public'])
+  })
+})
+
+test('a worker may also execute what claims and records, and has no right on a table of ours', async () => {
+  await withRollback(async (sql) => {
+    await sql.unsafe(script)
+    assert.equal(await executable(sql, 'pgfigi_worker'), [...analystFunctions, ...workerFunctions].sort())
+    assert.equal(await held(sql, 'pgfigi_worker'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await schemas(sql, 'pgfigi_worker'), [
+      'usage figi_private',
+      'usage graphile_worker',
+      'usage public',
+    ])
+  })
+})
+
+test('an analyst gets every status, and what is missed or stale is requested', async () => {
+  await as('pgfigi_analyst', async (sql, owner) => {
+    await owner(async () => {
+      await observe(sql, 'CUSIP', makeCusip(1), 'HIT')
+      await observe(sql, 'CUSIP', makeCusip(2), 'OLD', '2020-01-01')
+      await observe(sql, 'CUSIP', makeCusip(3), null)
+    })
+    const asked = [
+      ['CUSIP', makeCusip(1), 'hit', false],
+      ['CUSIP', makeCusip(2), 'stale', true],
+      ['CUSIP', makeCusip(3), 'negative', false],
+      ['CUSIP', makeCusip(4), 'miss', true],
+      ['CUSIP', 'nonsense', 'invalid', false],
+      ['ISIN', makeIsin(1), 'hit', false],
+      ['ISIN', makeIsin(5, 'GB'), 'miss', true],
+    ] as const
+    for (const [type, value, status, requested] of asked) {
+      const answer = await resolve(sql, type, value)
+      assert.equal([answer.status, answer.fetch_requested], [status, requested], `${type} ${value}`)
+      const [untyped] = await sql`select status from resolve_mapping(${value})`
+      assert.is(untyped?.status, status)
+    }
+    assert.is(await owner(() => requestsFor(sql, 'CUSIP', makeCusip(4))), 1)
+    assert.is(await owner(() => requestsFor(sql, 'CUSIP', makeCusip(2))), 1)
+    const [set] = await sql`
+      select array_agg(r.status order by r.ordinality) as statuses
+      from resolve_mappings('CUSIP', ${[makeCusip(1), makeCusip(2), makeCusip(3), makeCusip(4), 'nonsense']}) r`
+    assert.equal(set?.statuses, ['hit', 'stale', 'negative', 'miss', 'invalid'])
+  })
+})
+
+test('an analyst can use each of the other functions and views, inlined or not', async () => {
+  await as('pgfigi_analyst', async (sql, owner) => {
+    await owner(() => observe(sql, 'CUSIP', '037833100', 'AAPL', '2020-01-01'))
+    for (const query of [
+      `select * from current_mappings`,
+      `select * from mapping_periods`,
+      `select * from mapping_history('CUSIP', '037833100')`,
+      `select * from mappings_as_of('2021-01-01')`,
+      `select * from stale_mappings()`,
+      `select * from cache_stats()`,
+      `select resolve_mapping('CUSIP', '037833100')`,
+      `select (resolve_mapping('CUSIP', v)).ticker from unnest(array['037833100']) v`,
+      `select * from resolve_mapping('CUSIP', (select '037833100'))`,
+      `select * from resolve_mappings('CUSIP', (select array['037833100', 'x']))`,
+      `select * from current_mappings m cross join lateral resolve_mapping(m.identifier_value) r`,
+      `select cache_max_age(), clean_identifier('x'), normalize_identifier('CUSIP', '37833100'), complete_cusip('03783310'), isin_of_cusip('037833100', 'US')`,
+    ]) {
+      const rows = await sql.unsafe(query)
+      assert.ok(rows.length > 0, query)
+    }
+    for (const plan of ['force_generic_plan', 'force_custom_plan']) {
+      await sql.unsafe(`set local plan_cache_mode to ${plan}`)
+      assert.is((await resolve(sql, 'CUSIP', '037833100')).status, 'stale')
+    }
+  })
+})
+
+test('an analyst can look up in a read-only transaction', async () => {
+  await as('pgfigi_analyst', async (sql, owner) => {
+    await owner(() => observe(sql, 'CUSIP', makeCusip(1), 'HIT'))
+    await sql`set local transaction_read_only to on`
+    assert.is((await resolve(sql, 'CUSIP', makeCusip(1))).status, 'hit')
+    const miss = await resolve(sql, 'CUSIP', makeCusip(2))
+    assert.equal([miss.status, miss.fetch_requested], ['miss', false])
+  })
+})
+
+test('an analyst is refused everything else', async () => {
+  await as('pgfigi_analyst', async (sql) => {
+    for (const statement of [
+      `select * from security_mappings`,
+      `select ticker from public.security_mappings`,
+      `insert into security_mappings (identifier_type, identifier_value, ticker, start_date, last_fetched_date) values ('CUSIP', '037833100', 'X', now(), now())`,
+      `update current_mappings set ticker = 'X'`,
+      `delete from mapping_periods`,
+      `insert into current_mappings (identifier_type, identifier_value, ticker, start_date, last_fetched_date) values ('CUSIP', '037833100', 'X', now(), now())`,
+      `select * from figi_private.fetch_requests`,
+      `select * from figi_private.api_budgets`,
+      `select figi_private.resolve_rest('CUSIP', '037833100', null, null, true)`,
+      `select figi_private.request_fetch('CUSIP', '037833100', 0::smallint)`,
+      `select upsert_mapping('CUSIP', '037833100', 'X')`,
+      `select upsert_mappings('{CUSIP}', '{037833100}', '{X}')`,
+      `select clear_cache()`,
+      `select refresh_stale()`,
+      `select * from graphile_worker.jobs`,
+      `select graphile_worker.add_job('x')`,
+      `create table figi_private.x (n int)`,
+      `alter table security_mappings add column x int`,
+      `drop view current_mappings`,
+    ]) {
+      assert.is(await refusal(sql, statement), '42501', statement)
+    }
+  })
+})
+
+test('a worker goes through a whole cycle: a lookup, a claim, slots, an answer, releases, a refresh', async () => {
+  await as('pgfigi_worker', async (sql) => {
+    for (let n = 0; n < 4; n++) assert.is((await resolve(sql, 'CUSIP', makeCusip(n))).fetch_requested, true)
+    const claimed = await sql`
+      select identifier_value from figi_private.claim_requests('me', 100, 100, '1 minute', '{CUSIP}', ${[makeCusip(0)]})`
+    assert.is(claimed.length, 4)
+    for (const statement of [
+      `select figi_private.open_api_slots('b', 25, '7 seconds')`,
+      `select figi_private.reserve_api_slot('b', 25, '7 seconds')`,
+      `select figi_private.api_blocked_for('b')`,
+      `select figi_private.block_api_budget('b', '1 second')`,
+      `select figi_private.exhaust_api_budget('b', 25, '7 seconds', '1 second')`,
+      `select figi_private.renew_claims('me', '1 minute')`,
+      `select figi_private.release_claims('me', '{CUSIP}', '{${makeCusip(3)}}', 'outage')`,
+      `select figi_private.next_claim_in()`,
+      `select * from figi_private.pending_requests('{CUSIP}', '{${makeCusip(3)}}')`,
+      `select upsert_mapping('CUSIP', '${makeCusip(7)}', 'OLD', '2020-01-01')`,
+      `select upsert_mappings('{CUSIP}', '{${makeCusip(8)}}', '{OLD}', '2020-01-01')`,
+      `select refresh_stale()`,
+    ]) {
+      assert.is(await refusal(sql, statement), null, statement)
+    }
+    const answers = [
+      { outcome: 'listing', ticker: 'T' },
+      { outcome: 'none' },
+      { outcome: 'unfiltered' },
+      { outcome: 'error', message: 'm' },
+    ].map((one, n) => ({ identifier_type: 'CUSIP', identifier_value: makeCusip(n), ...one }))
+    await sql`select figi_private.record_answers(${JSON.stringify(answers)}::text::jsonb, '1 second')`
+    assert.is((await resolve(sql, 'CUSIP', makeCusip(0))).status, 'hit')
+    assert.is((await resolve(sql, 'CUSIP', makeCusip(1))).status, 'negative')
+    await sql`select clear_cache()`
+    assert.is((await resolve(sql, 'CUSIP', makeCusip(0))).status, 'miss')
+  })
+})
+
+test('a worker is refused the tables, and the functions that are nobody else’s business', async () => {
+  await as('pgfigi_worker', async (sql) => {
+    for (const statement of [
+      `select * from security_mappings`,
+      `truncate security_mappings`,
+      `update mapping_periods set ticker = 'X'`,
+      `select * from figi_private.fetch_requests`,
+      `delete from figi_private.fetch_requests`,
+      `update figi_private.api_budgets set blocked_until = '-infinity'`,
+      `select figi_private.lock_queue()`,
+      `select figi_private.request_fetch('CUSIP', '037833100', 0::smallint)`,
+      `create table figi_private.x (n int)`,
+      `create table graphile_worker.x (n int)`,
+      `drop schema graphile_worker cascade`,
+    ]) {
+      assert.is(await refusal(sql, statement), '42501', statement)
+    }
+  })
+})
+
+test('graphile-worker runs a job that a lookup added, as a user with nothing but the role of the worker', async () => {
+  const user = `pgfigi_test_worker_${process.pid}`
+  try {
+    await withDatabase(async ({ sql, url }) => {
+      await sql.unsafe(script)
+      await sql.unsafe(`create role ${user} login`)
+      await sql.unsafe(`alter role ${user} password 'secret'`)
+      await sql.unsafe(`grant pgfigi_worker to ${user}`)
+      const own = new URL(url)
+      own.username = user
+      own.password = 'secret'
+      await using session = await openSession(own.href)
+      const [me] = await session.sql`select current_user as name`
+      assert.is(me?.name, user)
+      await sql`delete from graphile_worker._private_jobs`
+      assert.is((await resolve(session.sql, 'CUSIP', makeCusip(1))).fetch_requested, true)
+
+      const ran = Promise.withResolvers<number>()
+      const runner = await runWorker({
+        connectionString: own.href,
+        concurrency: 1,
+        pollInterval: 100,
+        noHandleSignals: true,
+        logger: new Logger(() => () => {}),
+        crontab: '* * * * * refresh_stale_mappings',
+        taskList: {
+          fetch_mappings: async (_payload, { withPgClient }) => {
+            const { rows } = await withPgClient((client) =>
+              client.query(`select * from figi_private.claim_requests('me', 100, 100, '1 minute')`),
+            )
+            ran.resolve(rows.length)
+          },
+          refresh_stale_mappings: async () => {},
+        },
+      })
+      const timer = setTimeout(() => ran.reject(new Error('The job did not run')), 8_000)
+      try {
+        assert.is(await ran.promise, 1)
+      } finally {
+        clearTimeout(timer)
+        await runner.stop()
+      }
+      for (const deadline = Date.now() + 5_000; ; ) {
+        const left = await sql`select from graphile_worker.jobs where task_identifier = 'fetch_mappings'`
+        if (left.length === 0) break
+        assert.ok(Date.now() < deadline, 'the job is done')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })
+  } finally {
+    await withAdmin((sql) => sql`drop role if exists ${sql(user)}`)
+  }
+})
+
+test.run()
