@@ -1,0 +1,164 @@
+import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatiel'
+import type { Dispatcher } from 'undici'
+import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
+import { PgfigiError } from '../errors/pgfigi_error.ts'
+import type { Answer } from './answer_schema.ts'
+import type { Budget } from './budget.ts'
+import type { Circuit } from './circuit.ts'
+import type { MappingJob } from './jobs.ts'
+import { type MappingResponse, postMapping } from './mapping_request.ts'
+import { isOutage } from './outage.ts'
+import { sleepFor } from './waiting.ts'
+
+/** The part of a pino logger that is used here. */
+export interface OpenFigiLogger {
+  debug(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/** One request as it went over the wire, for counters. */
+export interface RequestInfo {
+  readonly jobs: number
+  /** Null where no answer came. */
+  readonly status: number | null
+  readonly milliseconds: number
+  /** Null where every job has its answer. */
+  readonly error: unknown
+}
+
+export interface RetryOptions {
+  /** How often a request is sent in all where OpenFIGI fails, each time from a budget slot of its own. */
+  readonly attempts: number
+  /** The longest wait before the second attempt; it doubles from one to the next, up to `maxMs`. */
+  readonly baseMs: number
+  readonly maxMs: number
+  /** How often a request may meet HTTP 429, which is no failure, before it is given up after all. */
+  readonly rateLimits: number
+}
+
+export interface SendOptions {
+  readonly url: URL
+  readonly apiKey?: string | undefined
+  readonly dispatcher: Dispatcher
+  readonly timeoutMs: number
+  readonly budget: Budget
+  readonly circuit: Circuit
+  readonly retries: RetryOptions
+  /** How long all wait after a 429, or where nothing remains, and the server does not say how long. */
+  readonly windowMs: number
+  readonly logger?: OpenFigiLogger | undefined
+  readonly onRequest?: ((info: RequestInfo) => void) | undefined
+}
+
+/** Sends the jobs in one request until they are answered, or until there is no point in going on. */
+export async function sendJobs(
+  options: SendOptions,
+  jobs: readonly MappingJob[],
+  signal: AbortSignal,
+): Promise<Answer[]> {
+  const { budget, circuit, retries, windowMs, logger } = options
+  let backoff: IBackoff<unknown> | undefined
+  let failures = 0
+  let rateLimits = 0
+  for (;;) {
+    try {
+      return await circuit.run(() => sendOnce(options, jobs, signal), signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof OpenFigiRateLimitError) {
+        rateLimits += 1
+        if (rateLimits > retries.rateLimits) throw error
+        const wait = Math.max(error.retryAfterMs ?? windowMs, retries.baseMs)
+        logger?.warn({ waitMs: wait }, error.message)
+        await blockBudget(budget, wait, signal, logger)
+      } else {
+        failures += 1
+        if (!isOutage(error) || failures >= retries.attempts) throw error
+        backoff = nextBackoff(backoff, retries)
+        logger?.warn({ waitMs: backoff.duration, failures }, messageOf(error))
+        await sleepFor(backoff.duration, signal)
+      }
+    }
+  }
+}
+
+async function sendOnce(
+  options: SendOptions,
+  jobs: readonly MappingJob[],
+  signal: AbortSignal,
+): Promise<Answer[]> {
+  const { budget, circuit, windowMs, logger } = options
+  await budget.acquire(signal)
+  circuit.throwIfOpen()
+  const { answers, rateLimit } = await postAndReport(options, jobs, signal)
+  if (rateLimit.remaining === 0) {
+    // What is answered is answered, whatever becomes of the budget.
+    await budget.exhausted(rateLimit.resetMs ?? windowMs).catch((error) => {
+      logger?.warn({}, `The budget could not be told that nothing remains: ${messageOf(error)}`)
+    })
+  }
+  return answers
+}
+
+async function postAndReport(
+  options: SendOptions,
+  jobs: readonly MappingJob[],
+  signal: AbortSignal,
+): Promise<MappingResponse> {
+  const started = performance.now()
+  const report = (status: number | null, error: unknown) => {
+    const info = { jobs: jobs.length, status, milliseconds: performance.now() - started, error }
+    options.logger?.debug({ jobs: info.jobs, status, milliseconds: info.milliseconds }, 'OpenFIGI request')
+    try {
+      options.onRequest?.(info)
+    } catch (fault) {
+      options.logger?.warn({}, `onRequest threw: ${messageOf(fault)}`)
+    }
+  }
+  try {
+    const response = await postMapping({ ...options, jobs, signal })
+    report(200, null)
+    return response
+  } catch (error) {
+    report(statusOf(error), error)
+    throw error
+  }
+}
+
+/** Where the shared budget cannot be told, at least this one request waits. */
+async function blockBudget(
+  budget: Budget,
+  wait: number,
+  signal: AbortSignal,
+  logger?: OpenFigiLogger,
+): Promise<void> {
+  try {
+    await budget.block(wait)
+  } catch (error) {
+    logger?.warn({}, `The budget could not be blocked: ${messageOf(error)}`)
+    await sleepFor(wait, signal)
+  }
+}
+
+/** Exponential, with full jitter. cockatiel's own retry policy is not used: its waits do not hear the signal. */
+function nextBackoff(
+  backoff: IBackoff<unknown> | undefined,
+  { baseMs, maxMs }: RetryOptions,
+): IBackoff<unknown> {
+  if (backoff) return backoff.next(undefined)
+  return new ExponentialBackoff({
+    generator: fullJitterGenerator,
+    initialDelay: baseMs,
+    maxDelay: maxMs,
+  }).next()
+}
+
+function statusOf(error: unknown): number | null {
+  return error instanceof PgfigiError && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : null
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
