@@ -1,0 +1,42 @@
+import type { Sql } from './connect.ts'
+
+/** A row of cache_stats, as numbers. */
+export interface CacheStats {
+  /** Identifiers with a current answer, positive or negative. */
+  readonly total_cached: number
+  readonly found_cached: number
+  /** Negatives: OpenFIGI knows no such identifier. */
+  readonly not_found_cached: number
+  /** Of total_cached, how many are past their age. */
+  readonly stale: number
+  /** Closed periods. */
+  readonly history_rows: number
+  /** Identifiers that wait to be fetched. */
+  readonly pending: number
+  /** Identifiers that OpenFIGI answered with an error, four times. */
+  readonly gave_up: number
+}
+
+export async function cacheStats(sql: Sql): Promise<CacheStats> {
+  const [row] = await sql<Record<keyof CacheStats, string>[]>`select * from public.cache_stats()`
+  const stats = Object.entries(row ?? {}).map(([name, count]) => [name, Number(count)])
+  return Object.fromEntries(stats) as CacheStats
+}
+
+/** Closes every open row and keeps the history; how many. */
+export async function clearCache(sql: Sql): Promise<number> {
+  const [row] = await sql<{ closed: string }[]>`select public.clear_cache() as closed`
+  return Number(row?.closed)
+}
+
+/** Requests a fetch of what is stale, oldest first; how many. */
+export async function refreshStale(
+  sql: Sql,
+  maxAgeDays: number | null,
+  maxRows: number | null,
+): Promise<number> {
+  const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
+  const [row] = await sql<{ requested: string }[]>`
+    select public.refresh_stale(${maxAge}::interval, ${maxRows}) as requested`
+  return Number(row?.requested)
+}

@@ -1,0 +1,27 @@
+import postgres from 'postgres'
+
+export type Sql = postgres.Sql
+
+export interface ConnectOptions {
+  /** Most connections at once. */
+  readonly max?: number
+  /** False behind a transaction pooler such as PgBouncer. */
+  readonly prepare?: boolean
+  /** Idle connections are closed after so many seconds. */
+  readonly idleTimeoutSeconds?: number
+  /** What pg_stat_activity shows. */
+  readonly applicationName?: string
+}
+
+/** A pool of connections; none is opened before the first query. */
+export function connect(url: string, options: ConnectOptions = {}): Sql {
+  return postgres(url, {
+    max: options.max ?? 10,
+    prepare: options.prepare ?? true,
+    idle_timeout: options.idleTimeoutSeconds ?? 30,
+    connect_timeout: 5,
+    backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
+    onnotice: () => {},
+    connection: { application_name: options.applicationName ?? 'pgfigi' },
+  })
+}

@@ -1,0 +1,67 @@
+import { DatabaseError } from '../errors/database_error.ts'
+import { DeadlineError } from '../errors/deadline_error.ts'
+import { PgfigiError } from '../errors/pgfigi_error.ts'
+
+/** Codes of the driver and of the system for a connection that is not there, or no longer. */
+const connectionFaults = new Set([
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+
+/** 08: connection exception; 57P01 to 57P05: the server stops, starts or drops idle sessions; 53300: too many clients. */
+const awayStates = /^(08...|57P0[1-5]|53300|58...|XX000)$/
+
+/** What a person has to mend, by SQLSTATE. */
+const remedies: Readonly<Record<string, string>> = {
+  '28P01': 'The database refused the password: check DATABASE_URL.',
+  '28000': 'The database refused this role or host: check DATABASE_URL and pg_hba.conf.',
+  '3D000':
+    'That database does not exist: check the name at the end of DATABASE_URL, or create it with createdb.',
+  '42501': 'The role in DATABASE_URL lacks a right: see "Rights" in the README for the grants.',
+  '42883': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '42P01': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '3F000': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '42704': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '25006': 'The database is read-only (a standby?): point DATABASE_URL to the primary.',
+  '53100': 'The disk of the database is full: free space, then run the same again.',
+  '57014': 'The statement took longer than statement_timeout allows: raise it for this role.',
+}
+
+/** The SQLSTATE or driver code of an error, if it has one. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+/** Whether the database cannot be reached just now, so that waiting or doing without it makes sense. */
+export function isAway(error: unknown): boolean {
+  const code = codeOf(error) ?? ''
+  return error instanceof DeadlineError || connectionFaults.has(code) || awayStates.test(code)
+}
+
+/** The error that a person should read: with the remedy where there is one, and never with a connection string. */
+export function explained(error: unknown): unknown {
+  if (error instanceof PgfigiError) return error
+  const code = codeOf(error)
+  const remedy = code === undefined ? undefined : remedies[code]
+  if (remedy !== undefined)
+    return new DatabaseError(`${remedy} (${(error as Error).message}, ${code})`, code, { cause: error })
+  if (isAway(error)) {
+    return new DatabaseError(
+      `The database cannot be reached: ${(error as Error).message}. Check DATABASE_URL, and that the server runs.`,
+      code,
+      { cause: error },
+    )
+  }
+  return error
+}

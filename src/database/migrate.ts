@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Logger as MigrateLogger, migrate } from 'graphile-migrate'
+import { runMigrations as migrateWorker, Logger as WorkerLogger } from 'graphile-worker'
+import type { Sql } from 'postgres'
+import { MigrationError } from '../errors/migration_error.ts'
+import type { DatabaseLogger } from './database_logger.ts'
+import { type AppliedMigration, appliedMigrations, checkBefore, checkHistory } from './migrate_checks.ts'
+import { libpqUrl, migrationFault, withConnection } from './migrate_connection.ts'
+import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
+
+export interface MigrateOptions {
+  readonly logger?: DatabaseLogger
+  readonly signal?: AbortSignal
+  /** Another folder than the package's own, for tests. */
+  readonly folder?: string
+}
+
+export interface MigrationStatus {
+  readonly applied: string[]
+  readonly pending: string[]
+}
+
+export interface MigrationRecord {
+  readonly name: string
+  readonly message: string | null
+  readonly appliedAt: Date
+}
+
+/** Two pgfigi at once wait for each other on this; graphile-migrate's own lock would fail the second. */
+const LOCK = 0x70676669 // 'pgfi'
+
+/**
+ * Brings the worker's schema and ours up to date. Refuses, before it changes anything, a database that is not ours to
+ * change. The names of the migrations that it applied.
+ */
+export async function migrateUp(url: string, options: MigrateOptions = {}): Promise<string[]> {
+  const { logger, signal, folder = migrationsFolder() } = options
+  return withConnection(url, async (sql) => {
+    const ours = await committedMigrations(folder)
+    await lock(sql, logger, signal)
+    try {
+      const applied = await checkBefore(sql, ours)
+      const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
+      await apply(sql, url, folder, logger)
+      for (const { name } of pending) logger?.info(`Applied migration ${name}`)
+      return pending.map(({ name }) => name)
+    } finally {
+      await sql`select pg_advisory_unlock(${LOCK})`.catch(() => {})
+    }
+  })
+}
+
+export async function migrationStatus(
+  url: string,
+  { folder = migrationsFolder() }: MigrateOptions = {},
+): Promise<MigrationStatus> {
+  return withConnection(url, async (sql) => {
+    const ours = await committedMigrations(folder)
+    const applied = await appliedMigrations(sql)
+    return {
+      applied: applied.map((one) => nameOf(one, ours)),
+      pending: ours.filter(({ hash }) => !applied.some((one) => one.hash === hash)).map(({ name }) => name),
+    }
+  })
+}
+
+/** Throws where the database's schema is not the one that this pgfigi works with. */
+export async function requireMigrated(url: string, options: MigrateOptions = {}): Promise<void> {
+  const { folder = migrationsFolder() } = options
+  await withConnection(url, async (sql) => {
+    const ours = await committedMigrations(folder)
+    const applied = await appliedMigrations(sql)
+    checkHistory(applied, ours)
+    if (applied.length === ours.length) return
+    throw new MigrationError(
+      'not_migrated',
+      `The database has ${applied.length === 0 ? 'no pgfigi yet' : 'an older pgfigi'}: run pgfigi migrate up.`,
+    )
+  })
+}
+
+export async function migrationHistory(
+  url: string,
+  { folder = migrationsFolder() }: MigrateOptions = {},
+): Promise<MigrationRecord[]> {
+  return withConnection(url, async (sql) => {
+    const ours = await committedMigrations(folder)
+    const applied = await appliedMigrations(sql)
+    return applied.map((one) => ({
+      name: nameOf(one, ours),
+      message: ours.find(({ hash }) => hash === one.hash)?.message ?? null,
+      appliedAt: one.date,
+    }))
+  })
+}
+
+function nameOf(applied: AppliedMigration, ours: readonly CommittedMigration[]): string {
+  return ours.find(({ hash }) => hash === applied.hash)?.name ?? applied.filename.replace(/\.sql$/, '')
+}
+
+async function apply(
+  sql: Sql,
+  url: string,
+  folder: string,
+  logger: DatabaseLogger | undefined,
+): Promise<void> {
+  const [who] = await sql<[{ user: string; database: string }]>`
+    select current_user as user, current_database() as database`
+  const session = `pgfigi migrate ${process.pid}.${performance.now()}`
+  const connectionString = libpqUrl(url, { ...who, session })
+  const exitCode = process.exitCode
+  try {
+    await migrateWorker({ connectionString, logger: new WorkerLogger(() => toDebug(logger)), maxPoolSize: 1 })
+    await migrate({
+      connectionString,
+      // Unused, but graphile-migrate would otherwise take it from the environment.
+      rootConnectionString: 'postgres:///template1',
+      databaseOwner: who.user,
+      migrationsFolder: folder,
+      logger: new MigrateLogger(() => toDebug(logger)),
+    })
+  } catch (cause) {
+    throw migrationFault(cause, url)
+  } finally {
+    process.exitCode = exitCode // graphile-worker sets one when it refuses
+    await sessionsGone(sql, session)
+  }
+}
+
+/**
+ * Both libraries end their pools without waiting, and graphile-migrate exits the process if the server goes away under
+ * an idle connection: so nobody may stop it before they are gone.
+ */
+async function sessionsGone(sql: Sql, session: string): Promise<void> {
+  for (const deadline = Date.now() + 3000; Date.now() < deadline; await sleep(20)) {
+    const [row] = await sql<[{ left: number }]>`
+      select count(*)::int as left
+      from pg_stat_activity
+      where application_name = left(${session}, 63)`
+    if (row.left === 0) return
+  }
+}
+
+async function lock(sql: Sql, logger?: DatabaseLogger, signal?: AbortSignal): Promise<void> {
+  const started = Date.now()
+  for (let told = false; ; await sleep(100, undefined, signal ? { signal } : {})) {
+    const [row] = await sql<[{ locked: boolean }]>`select pg_try_advisory_lock(${LOCK}) as locked`
+    if (row.locked) return
+    if (!told && Date.now() - started > 1000) {
+      logger?.info('Waiting for another pgfigi that is migrating this database')
+      told = true
+    }
+    if (Date.now() - started > 600_000) {
+      throw new MigrationError('busy', 'Another pgfigi has been migrating this database for ten minutes.')
+    }
+  }
+}
+
+function toDebug(logger: DatabaseLogger | undefined): (level: string, message: string) => void {
+  return (_level, message) => logger?.debug(message)
+}

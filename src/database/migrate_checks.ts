@@ -1,0 +1,103 @@
+import type { Sql } from 'postgres'
+import { MigrationError } from '../errors/migration_error.ts'
+import type { CommittedMigration } from './migrations_folder.ts'
+
+export interface AppliedMigration {
+  readonly hash: string
+  readonly filename: string
+  readonly date: Date
+}
+
+const OLDEST_SERVER = 14
+
+/** What graphile-migrate has recorded in this database, in order; nothing where it never was. */
+export async function appliedMigrations(sql: Sql): Promise<AppliedMigration[]> {
+  const [table] = await sql<[{ exists: boolean }]>`
+    select to_regclass('graphile_migrate.migrations') is not null as exists`
+  if (!table.exists) return []
+  return sql<AppliedMigration[]>`
+    select hash, filename, date
+    from graphile_migrate.migrations
+    order by filename`
+}
+
+/** Everything that speaks against migrating, found out before anything is changed. What is applied already. */
+export async function checkBefore(
+  sql: Sql,
+  ours: readonly CommittedMigration[],
+): Promise<AppliedMigration[]> {
+  const [server] = await sql<[Server]>`
+    select
+      current_setting('server_version_num')::int / 10000 as major,
+      current_setting('server_version') as version,
+      pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "readOnly",
+      current_user as user,
+      current_database() as database,
+      to_regclass('graphile_worker.migrations') is not null as "hasWorker",
+      has_database_privilege(current_database(), 'create') as "mayCreateSchemas",
+      coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'create'), false) as "mayUsePublic"`
+  if (server.major < OLDEST_SERVER) {
+    throw new MigrationError(
+      'old_server',
+      `The server is PostgreSQL ${server.version}, and pgfigi needs ${OLDEST_SERVER} or newer: upgrade it, ` +
+        'or leave DATABASE_URL unset for the embedded PostgreSQL.',
+    )
+  }
+  const applied = await appliedMigrations(sql)
+  checkHistory(applied, ours)
+  if (applied.length < ours.length || !server.hasWorker) checkRights(server, applied.length === 0)
+  return applied
+}
+
+interface Server {
+  major: number
+  version: string
+  readOnly: boolean
+  user: string
+  database: string
+  hasWorker: boolean
+  mayCreateSchemas: boolean
+  mayUsePublic: boolean
+}
+
+/** Throws where something was applied that is not ours, or of a newer pgfigi. */
+export function checkHistory(
+  applied: readonly AppliedMigration[],
+  ours: readonly CommittedMigration[],
+): void {
+  const unknown = applied.filter(({ hash }) => !ours.some((one) => one.hash === hash))
+  const [first] = unknown
+  if (!first) return
+  const hasAllOfOurs = ours.length > 0 && applied.length - unknown.length === ours.length
+  if (hasAllOfOurs) {
+    throw new MigrationError(
+      'newer_schema',
+      `A newer pgfigi has migrated this database (to ${unknown.at(-1)?.filename}): upgrade this one to that version.`,
+    )
+  }
+  throw new MigrationError(
+    'foreign_schema',
+    `Another project keeps its migrations in this database with graphile-migrate (${first.filename}, ${first.hash}, is not ` +
+      'one of pgfigi). The two would overwrite each other: give pgfigi a database of its own (`create database pgfigi`) ' +
+      'and point DATABASE_URL at it. Nothing was changed.',
+  )
+}
+
+function checkRights(server: Server, first: boolean): void {
+  if (server.readOnly) {
+    throw new MigrationError(
+      'read_only',
+      'This server is read-only (a replica, say): migrate on the primary. Nothing was changed.',
+    )
+  }
+  const grants = [
+    !server.mayCreateSchemas && `grant create on database "${server.database}" to "${server.user}"`,
+    first && !server.mayUsePublic && `grant usage, create on schema public to "${server.user}"`,
+  ].filter(Boolean)
+  if ((first || !server.hasWorker) && grants.length > 0) {
+    throw new MigrationError(
+      'missing_rights',
+      `The role ${server.user} may not create what pgfigi needs. Let the database's owner run: ${grants.join('; ')}. Nothing was changed.`,
+    )
+  }
+}

@@ -1,0 +1,105 @@
+import postgres, { type Sql } from 'postgres'
+import { MigrationError } from '../errors/migration_error.ts'
+import { pgUrl } from './pg_url.ts'
+
+/** One connection for the time of `work`; whatever fails comes out as a MigrationError. */
+export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  let sql: Sql | undefined
+  try {
+    sql = postgres(url, {
+      max: 1,
+      connect_timeout: 10,
+      idle_timeout: 0,
+      max_lifetime: null,
+      onnotice: () => {},
+    })
+    return await work(sql)
+  } catch (cause) {
+    throw migrationFault(cause, url)
+  } finally {
+    await sql?.end({ timeout: 5 })
+  }
+}
+
+/** The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. */
+export function libpqUrl(
+  url: string,
+  { user, database, session }: { user: string; database: string; session: string },
+): string {
+  const parsed = new URL(pgUrl(url))
+  if (parsed.pathname.length <= 1) parsed.pathname = `/${encodeURIComponent(database)}`
+  if (!parsed.username) parsed.username = encodeURIComponent(user)
+  parsed.searchParams.set('application_name', session)
+  return parsed.href
+}
+
+const NO_CONNECTION = new Set([
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ETIMEDOUT',
+    'ENOENT',
+  ],
+  ...['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ERR_INVALID_URL'],
+  ...['28000', '28P01', '3D000', '53300', '57P01', '57P03'],
+])
+
+export function migrationFault(cause: unknown, url: string): MigrationError {
+  if (cause instanceof MigrationError) return cause
+  const code = codeOf(cause)
+  const message = messageOf(cause)
+  const where = placeOf(url)
+  if (NO_CONNECTION.has(code)) {
+    return new MigrationError(
+      'no_connection',
+      `There is no connection to the database at ${where} (${message}): check DATABASE_URL, and that the server is up.`,
+      { cause },
+    )
+  }
+  if (code === '42501') {
+    return new MigrationError(
+      'missing_rights',
+      `The role that DATABASE_URL names may not change the schema at ${where} (${message}): ` +
+        'migrate as the role that owns the objects of pgfigi.',
+      { cause },
+    )
+  }
+  if (message.includes('Failed to get exclusive lock')) {
+    return new MigrationError('busy', `graphile-migrate is at work on ${where}: try again when it is done.`, {
+      cause,
+    })
+  }
+  if (message.includes('Graphile Worker schema revision')) {
+    return new MigrationError(
+      'newer_schema',
+      `The schema graphile_worker at ${where} is newer than this pgfigi can work with: upgrade pgfigi, or use a database of its own.`,
+      { cause },
+    )
+  }
+  return new MigrationError('failed', `The migration of ${where} failed and was rolled back: ${message}`, {
+    cause,
+  })
+}
+
+/** Never with the password. */
+function placeOf(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url)
+    return `${hostname || 'localhost'}${port && `:${port}`}${pathname}`
+  } catch {
+    return 'DATABASE_URL'
+  }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
+  return error instanceof Error ? error.message : String(error)
+}

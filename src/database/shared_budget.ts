@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import type { RateLimit } from '../config.ts'
+import type { Budget } from '../openfigi/budget.ts'
+import { sleepFor } from '../openfigi/waiting.ts'
+import type { Sql } from './connect.ts'
+import { queryDeadlineMs, within } from './deadline.ts'
+
+/**
+ * Who is later than this gives the slot up: sent now, the request might fall into a window that is full. The margin that
+ * a limit has over OpenFIGI's is the seventh part of its window (7 s for 6 s); half of it may be lost on the way.
+ */
+const latestMs = (windowMs: number) => Math.min(500, windowMs / 14)
+
+/** Where everything is late, being late together is as good as being on time. */
+const slotsGivenUp = 3
+
+/** Names the budget of a key at an address, without telling the key. */
+export function budgetName(apiUrl: URL, apiKey: string | undefined): string {
+  if (apiKey === undefined) return `anonymous@${apiUrl.host}`
+  const fingerprint = createHash('sha256').update(`pgfigi\n${apiKey}`).digest('hex').slice(0, 16)
+  return `key-${fingerprint}@${apiUrl.host}`
+}
+
+export interface SharedBudget extends Budget {
+  /** How many requests could go at once, just now. */
+  openSlots(): Promise<number>
+}
+
+export interface SharedBudgetOptions {
+  readonly name: string
+  readonly limit: RateLimit
+  readonly queryTimeoutMs?: number | undefined
+}
+
+/** The budget that all processes on one database share, kept in figi_private.api_budgets by the database's clock. */
+export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): SharedBudget {
+  const { name, limit, queryTimeoutMs = queryDeadlineMs } = options
+  const window = `${limit.windowMs} milliseconds`
+  const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
+
+  /** Reserves the next slot and waits for it; false where the request cannot go then after all. */
+  async function waitForSlot(signal: AbortSignal | undefined, mayBeLate: boolean): Promise<boolean> {
+    const [slot] = await ask(sql<{ ms: number }[]>`
+      select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms`)
+    const waitMs = slot?.ms ?? 0
+    if (waitMs <= 0) return true
+    const dueAt = performance.now() + waitMs
+    await sleepFor(waitMs, signal)
+    const [blocked] = await ask(sql<{ ms: number | null }[]>`
+      select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
+    if ((blocked?.ms ?? 0) > 0) return false
+    return mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
+  }
+
+  async function acquire(signal?: AbortSignal): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      signal?.throwIfAborted()
+      if (await waitForSlot(signal, tries >= slotsGivenUp)) return
+    }
+  }
+
+  return {
+    acquire,
+    async openSlots() {
+      const [open] = await ask(sql<{ slots: number }[]>`
+        select figi_private.open_api_slots(${name}, ${limit.capacity}, ${window}::interval) as slots`)
+      return open?.slots ?? 0
+    },
+    async block(milliseconds) {
+      await ask(
+        sql`select figi_private.block_api_budget(${name}, ${milliseconds} * interval '1 millisecond')`,
+      )
+    },
+    async exhausted(milliseconds) {
+      await ask(sql`
+        select figi_private.exhaust_api_budget(
+          ${name}, ${limit.capacity}, ${window}::interval, ${milliseconds} * interval '1 millisecond'
+        )`)
+    },
+  }
+}

@@ -1,0 +1,23 @@
+/** A process that takes slots of a shared budget: { acquire: 15 } is answered with when it got each, in milliseconds since 1970. */
+import { connect } from '../../src/database/connect.ts'
+import { createSharedBudget } from '../../src/database/shared_budget.ts'
+
+const { url, name, limit } = JSON.parse(process.argv[2] ?? '{}')
+const sql = connect(url)
+const budget = createSharedBudget(sql, { name, limit })
+const now = () => performance.timeOrigin + performance.now()
+
+process.on('message', async ({ acquire }: { acquire: number }) => {
+  const slot = async () => {
+    await budget.acquire()
+    return now()
+  }
+  const times = await Promise.all(Array.from({ length: acquire }, slot))
+  process.send?.({ times })
+})
+process.once('SIGTERM', async () => {
+  await sql.end()
+  process.disconnect()
+})
+await sql`select 1`
+process.send?.('ready')

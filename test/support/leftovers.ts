@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+/**
+ * A name for a variable in the environment of a test's process, which its children inherit and servers that left its
+ * process group carry too: so nothing that a test started can hide.
+ */
+export function newMark(): string {
+  return `PGFIGI_TEST_MARK_${randomUUID().replaceAll('-', '')}`
+}
+
+/** Kills every process that carries the mark; how many there were. */
+export async function endMarked(mark: string): Promise<number> {
+  const ended = new Set<number>()
+  for (let round = 0; round < 50; round++) {
+    const living = await markedProcesses(mark)
+    if (living.length === 0) break
+    for (const pid of living) {
+      ended.add(pid)
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {} // it ended by itself
+    }
+    await sleep(40)
+  }
+  return ended.size
+}
+
+async function markedProcesses(mark: string): Promise<number[]> {
+  if (process.platform === 'win32') return []
+  if (process.platform !== 'linux') {
+    const { stdout } = await promisify(execFile)('ps', ['axeww', '-o', 'pid=,command='], { maxBuffer: 1e8 })
+    return stdout
+      .split('\n')
+      .filter((line) => line.includes(mark))
+      .map((line) => Number.parseInt(line, 10))
+  }
+  const found: number[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const [environment, stat] = await Promise.all([
+      readFile(`/proc/${name}/environ`, 'utf8').catch(() => ''),
+      readFile(`/proc/${name}/stat`, 'utf8').catch(() => ''),
+    ])
+    const isZombie = stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+    if (environment.includes(mark) && !isZombie) found.push(Number(name))
+  }
+  return found
+}
