@@ -1,0 +1,239 @@
+import DataLoader from 'dataloader'
+import { ClientDatabase, DatabaseAway } from './client_database.ts'
+import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
+import type { Config } from './config.ts'
+import { type CacheStats, cacheStats, clearCache, refreshStale } from './database/cache.ts'
+import { type Lookup, type ResolvedMapping, resolveMany } from './database/lookups.ts'
+import { LookupFailedError } from './errors/lookup_failed_error.ts'
+import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
+import { createLanes } from './lanes.ts'
+import { createLogger, type Logger } from './log.ts'
+import { createInProcessBudget } from './openfigi/budget.ts'
+import { openFigiFrom } from './openfigi/from_config.ts'
+import { inOrder } from './ordered.ts'
+import { resolvedOf, unresolved } from './pipeline/answers.ts'
+import { ApiOnly } from './pipeline/api_only.ts'
+import type { Fetcher } from './pipeline/fetcher.ts'
+import type { Fetched } from './pipeline/wanted.ts'
+
+/** An identifier as the caller has it: alone, its type is told from the value. */
+export type Input = string | { readonly type: string; readonly value: string }
+
+export interface ResolveOptions {
+  /** What was in effect at that instant. Nothing is waited for. */
+  readonly asOf?: Date
+  /** False takes what the database knows now; what it does not know is fetched all the same, later. Default true. */
+  readonly wait?: boolean
+}
+
+/** A row of resolve_mapping, with what was asked and, for a miss, why there is no answer yet. */
+export interface Resolution extends ResolvedMapping {
+  readonly input: string
+  readonly error: string | null
+}
+
+/** What has just been fetched is good enough, also where the age allowed is zero: else it would be fetched again at once. */
+const anyAgeDays = 36_500
+
+const whyNotRequested =
+  'OpenFIGI answered with an error each time and is asked again a minute later, or the database is read-only'
+
+/** Lookups of one tick that go into one query; of more, the first misses are fetched while the others are looked up. */
+const lookupsAtOnce = 1_000
+const lookupQueriesAtOnce = 2
+
+/**
+ * Tickers of CUSIPs and ISINs, from Postgres, and what Postgres does not know from OpenFIGI. Lookups made in the same tick
+ * travel in one query, their misses in as few requests as the job cap allows. Close it, or declare it with `await using`.
+ */
+export class OpenFIGIClient implements AsyncDisposable {
+  readonly #config: Config
+  readonly #maxAgeDays: number | null
+  readonly #apiOnly: ApiOnly
+  readonly #database: ClientDatabase | null
+  readonly #lookups: DataLoader<Lookup, ResolvedMapping>
+  readonly #lookupsOfAnyAge: DataLoader<Lookup, ResolvedMapping>
+  readonly #logger: Logger
+  #closed: Promise<void> | null = null
+
+  /** Throws a ConfigError that names every option and variable that cannot be used. Connects to nothing yet. */
+  constructor(options: OpenFIGIClientOptions = {}) {
+    this.#config = configOf(options)
+    this.#logger = options.logger ?? createLogger('warn')
+    this.#maxAgeDays = this.#config.cacheMaxAgeDays ?? null
+    const enableCache = options.enableCache ?? true
+    const { dispatcher } = options
+    const budget = createInProcessBudget(this.#config.rateLimit)
+    this.#apiOnly = new ApiOnly({
+      openfigi: openFigiFrom(this.#config, { budget, logger: this.#logger, dispatcher }),
+      logger: this.#logger,
+      maxKept: enableCache ? (options.maxKept ?? 100_000) : 0,
+    })
+    const databaseOptions = {
+      maxConnections: options.maxConnections ?? 10,
+      prepare: options.prepare ?? true,
+      queryTimeoutMs: options.queryTimeoutMs ?? 10_000,
+      logger: this.#logger,
+      dispatcher,
+    }
+    this.#database = enableCache ? new ClientDatabase(this.#config, databaseOptions, this.#apiOnly) : null
+    this.#lookups = this.#loader(this.#maxAgeDays)
+    this.#lookupsOfAnyAge = this.#loader(anyAgeDays)
+  }
+
+  /**
+   * The ticker of a CUSIP, CINS or PPN; null where OpenFIGI knows none or it is no CUSIP, and with `asOf` or without `wait`
+   * also where the database knows nothing. Rejects (LookupFailedError) where OpenFIGI cannot be asked.
+   */
+  async getTickerFromCusip(cusip: string, options: ResolveOptions = {}): Promise<string | null> {
+    return this.#ticker({ type: 'CUSIP', value: cusip }, options)
+  }
+
+  /** The ticker of an ISIN; null and errors as for getTickerFromCusip. */
+  async getTickerFromIsin(isin: string, options: ResolveOptions = {}): Promise<string | null> {
+    return this.#ticker({ type: 'ISIN', value: isin }, options)
+  }
+
+  /** The mapping of one identifier. Bad input is a row of status invalid; what cannot be asked now is a miss with its error. */
+  async resolve(input: Input, options: ResolveOptions = {}): Promise<Resolution> {
+    const { type, value } = typeof input === 'object' && input !== null ? input : { type: null, value: input }
+    const asked = String(value)
+    const identifier = type === null ? identify(asked) : normalizeIdentifier(String(type), asked)
+    if (!identifier) return { ...unresolved({ type, value: asked }, 'invalid'), input: asked, error: null }
+    try {
+      return { ...(await this.#resolve(identifier, options)), input: asked, error: null }
+    } catch (error) {
+      if (!(error instanceof LookupFailedError)) throw error
+      return {
+        ...unresolved(identifier, 'miss'),
+        fetch_requested: this.#database !== null,
+        input: asked,
+        error: error.message,
+      }
+    }
+  }
+
+  /** The mappings of any number of identifiers, in their order, with bounded memory: reads no further ahead than it has to. */
+  resolveMany(
+    inputs: Iterable<Input> | AsyncIterable<Input>,
+    options: ResolveOptions = {},
+  ): AsyncIterable<Resolution> {
+    return inOrder(inputs, (input) => this.resolve(input, options))
+  }
+
+  /** What the cache holds. Rejects where there is no database, or it is away. */
+  async getCacheStats(): Promise<CacheStats> {
+    return this.#needsDatabase().require(cacheStats)
+  }
+
+  /** Closes what is current and keeps the history; how many identifiers. Lookups then miss, and fetch anew. */
+  async clearCache(): Promise<number> {
+    return this.#needsDatabase().require(clearCache)
+  }
+
+  /**
+   * Requests a fetch of what is past its age, oldest first, at most `maxRows`; how many. With `wait`, fetches them before it
+   * resolves; without, a worker does.
+   */
+  async refreshStaleCacheEntries(options: { maxRows?: number; wait?: boolean } = {}): Promise<number> {
+    const database = this.#needsDatabase()
+    const requested = await database.require((sql) =>
+      refreshStale(sql, this.#maxAgeDays, options.maxRows ?? null),
+    )
+    if (options.wait) await (await database.fetcher()).drain()
+    return requested
+  }
+
+  /** Ends what is under way within seconds, writes what is still to be written, closes all connections. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#apiOnly.close()
+    await this.#database?.close()
+  }
+
+  async #ticker(
+    input: { type: IdentifierType; value: string },
+    options: ResolveOptions,
+  ): Promise<string | null> {
+    const identifier = normalizeIdentifier(input.type, String(input.value))
+    if (!identifier) return null
+    return (await this.#resolve(identifier, options)).ticker
+  }
+
+  /** Throws LookupFailedError where nothing is known and nothing can be fetched. */
+  async #resolve(identifier: Identifier, { asOf, wait = true }: ResolveOptions): Promise<ResolvedMapping> {
+    if (this.#closed) throw new LookupFailedError(identifier, 'the client is closed')
+    if (asOf && Number.isNaN(asOf.getTime())) throw new RangeError('asOf is no valid date')
+    const lookup = { identifier, asOf: asOf ?? null }
+    try {
+      if (!this.#database) throw new DatabaseAway()
+      const known = await this.#lookups.load(lookup)
+      if (asOf || !wait) return known
+      if (known.fetch_requested) return await this.#fetch(lookup, known, await this.#database.fetcher())
+      if (known.status === 'miss') throw new LookupFailedError(identifier, whyNotRequested)
+      return known
+    } catch (error) {
+      if (!(error instanceof DatabaseAway)) throw error
+      if (asOf) throw new LookupFailedError(identifier, 'history is in the database, which is away')
+      return this.#fromApi(identifier)
+    }
+  }
+
+  async #fetch(lookup: Lookup, known: ResolvedMapping, fetcher: Fetcher): Promise<ResolvedMapping> {
+    const fetching = fetcher.want(lookup.identifier)
+    // A ticker past its age is served while it is fetched anew.
+    if (known.ticker !== null) return known
+    const failed = (reason: string, cause?: unknown) => {
+      if (known.status === 'stale') return known
+      throw new LookupFailedError(lookup.identifier, reason, { cause })
+    }
+    let fetched: Fetched
+    try {
+      fetched = await fetching
+    } catch (error) {
+      const reason = this.#database?.awayOr(error)
+      if (reason instanceof DatabaseAway) throw reason
+      return failed((reason as Error).message, reason)
+    }
+    if (fetched?.outcome === 'error') return failed(`OpenFIGI answered: ${fetched.message}`)
+    const row = await this.#lookupsOfAnyAge.load(lookup)
+    const isNew = Number(row.last_fetched_date) > Number(known.last_fetched_date)
+    return isNew
+      ? row
+      : failed('another process asked, and OpenFIGI answered with an error; it is asked again by itself')
+  }
+
+  async #fromApi(identifier: Identifier): Promise<ResolvedMapping> {
+    try {
+      const { answer, receivedAt } = await this.#apiOnly.answer(identifier)
+      const resolved = resolvedOf(answer, new Date(Date.now() - (performance.now() - receivedAt)))
+      if (resolved) return resolved
+      throw new Error(`OpenFIGI answered: ${answer.message}`)
+    } catch (error) {
+      throw new LookupFailedError(identifier, (error as Error).message, { cause: error })
+    }
+  }
+
+  /** Lookups made in the same tick travel in one query. */
+  #loader(maxAgeDays: number | null): DataLoader<Lookup, ResolvedMapping> {
+    const lanes = createLanes(lookupQueriesAtOnce)
+    return new DataLoader(
+      (lookups) =>
+        lanes(() => (this.#database as ClientDatabase).query((sql) => resolveMany(sql, lookups, maxAgeDays))),
+      { cache: false, maxBatchSize: lookupsAtOnce, batchScheduleFn: (send) => setImmediate(send) },
+    )
+  }
+
+  #needsDatabase(): ClientDatabase {
+    if (this.#database) return this.#database
+    throw new Error('This client was made with enableCache: false and has no database')
+  }
+}

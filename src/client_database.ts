@@ -1,0 +1,170 @@
+import type { Config } from './config.ts'
+import { connect, type Sql } from './database/connect.ts'
+import { within } from './database/deadline.ts'
+import { explained, isAway } from './database/faults.ts'
+import { type OpenDatabase, openDatabase } from './database/open.ts'
+import { recordAnswers } from './database/requests.ts'
+import { DatabaseError } from './errors/database_error.ts'
+import type { Logger } from './log.ts'
+import type { ApiOnly } from './pipeline/api_only.ts'
+import { createFetcher } from './pipeline/create_fetcher.ts'
+import type { Fetcher } from './pipeline/fetcher.ts'
+
+export interface ClientDatabaseOptions {
+  readonly maxConnections: number
+  readonly prepare: boolean
+  readonly queryTimeoutMs: number
+  readonly logger: Logger
+  readonly dispatcher?: import('undici').Dispatcher | undefined
+}
+
+/** How long the client leaves a database alone that it could not reach. */
+const pauseMs = 2_000
+
+/** Tells a caller that the database is away, so that OpenFIGI alone has to answer. */
+export class DatabaseAway extends Error {}
+
+/**
+ * The database as a client sees it: here or away. It is given up at the first query that it does not answer, with one
+ * warning, tried again after a pause, and handed what was fetched meanwhile before anything else.
+ */
+export class ClientDatabase {
+  readonly #config: Config
+  readonly #options: ClientDatabaseOptions
+  readonly #apiOnly: ApiOnly
+  #opened: Promise<{ database: OpenDatabase; sql: Sql; fetcher: Fetcher }> | null = null
+  #isAway = false
+  #isClosed = false
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(config: Config, options: ClientDatabaseOptions, apiOnly: ApiOnly) {
+    this.#config = config
+    this.#options = options
+    this.#apiOnly = apiOnly
+  }
+
+  /** Runs a query. Throws DatabaseAway where the database cannot be reached, and an explained error where it refuses. */
+  async query<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    if (this.#isAway) throw new DatabaseAway()
+    try {
+      const { sql } = await this.#open()
+      return await this.#within(query(sql))
+    } catch (error) {
+      throw this.#awayOr(error)
+    }
+  }
+
+  /** The same for what makes no sense without a database: away is an error that says so. */
+  async require<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    try {
+      const { sql } = await this.#open()
+      return await this.#within(query(sql))
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
+  /** The fetcher; throws DatabaseAway as query does. */
+  async fetcher(): Promise<Fetcher> {
+    if (this.#isAway) throw new DatabaseAway()
+    try {
+      return (await this.#open()).fetcher
+    } catch (error) {
+      throw this.#awayOr(error)
+    }
+  }
+
+  /** What an error of the database means: that it is away, from now on, or something that a person has to mend. */
+  #awayOr(error: unknown): unknown {
+    if (!isAway(error)) return explained(error)
+    this.#leave(error)
+    return new DatabaseAway()
+  }
+
+  /** For errors that come out of the fetcher. */
+  awayOr(error: unknown): unknown {
+    return isAway(error) ? this.#awayOr(error) : error
+  }
+
+  /** Writes what is still to be written, ends what is under way, closes the connections. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#timer) clearTimeout(this.#timer)
+    const opened = await this.#opened?.catch(() => null)
+    await opened?.fetcher.close()
+    if (this.#apiOnly.keptCount > 0) await this.#flushAtTheEnd()
+    await (await this.#opened?.catch(() => null))?.sql.end({ timeout: 5 })
+    await (await this.#opened?.catch(() => null))?.database.release()
+  }
+
+  #open() {
+    this.#opened ??= this.#connect().catch((error) => {
+      this.#opened = null
+      throw error
+    })
+    return this.#opened
+  }
+
+  async #connect() {
+    const { logger, maxConnections, prepare, dispatcher, queryTimeoutMs } = this.#options
+    const database = await openDatabase(this.#config)
+    const sql = connect(database.url, { max: maxConnections, prepare })
+    const onUnrecorded: ApiOnly['keep'] = (answers, receivedAt) => {
+      this.#apiOnly.keep(answers, receivedAt)
+      this.#leave(new DatabaseError('answers could not be written', undefined))
+    }
+    const fetcher = createFetcher(this.#config, { sql, logger, dispatcher, queryTimeoutMs, onUnrecorded })
+    return { database, sql, fetcher }
+  }
+
+  #leave(error: unknown): void {
+    if (this.#isClosed) return
+    if (!this.#isAway) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#options.logger.warn(
+        { reason },
+        'The database is away: lookups ask OpenFIGI directly, and what they fetch is written when it is back',
+      )
+    }
+    this.#isAway = true
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#tryToReturn(), pauseMs).unref()
+  }
+
+  async #tryToReturn(): Promise<void> {
+    try {
+      const { sql } = await this.#open()
+      await this.#within(sql`select 1`)
+      const written = await this.#flush(sql)
+      this.#isAway = false
+      this.#options.logger.info({ written }, 'The database is back')
+    } catch (error) {
+      if (!isAway(error))
+        this.#options.logger.error(
+          { reason: (explained(error) as Error).message },
+          'The database is back but refuses',
+        )
+      this.#leave(error)
+    }
+  }
+
+  #flush(sql: Sql): Promise<number> {
+    return this.#apiOnly.flush((answers, ageMs) => this.#within(recordAnswers(sql, answers, ageMs)))
+  }
+
+  #within<T>(query: PromiseLike<T>): Promise<T> {
+    return within(this.#options.queryTimeoutMs, 'The database', query)
+  }
+
+  async #flushAtTheEnd(): Promise<void> {
+    try {
+      await this.#flush((await this.#open()).sql)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#options.logger.error(
+        { lost: this.#apiOnly.keptCount, reason },
+        'The database is still away: what was fetched meanwhile is not written',
+      )
+    }
+  }
+}

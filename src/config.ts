@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parse } from 'dotenv'
+import { z } from 'zod'
+import { ConfigError } from './errors/config_error.ts'
+import { InvalidSettingError } from './errors/invalid_setting_error.ts'
+import { parseApiUrl } from './openfigi/api_url.ts'
+import { type ListingPreference, parseListingPreference } from './openfigi/markets.ts'
+
+/** So many requests within any window of so many milliseconds. */
+export interface RateLimit {
+  readonly capacity: number
+  readonly windowMs: number
+}
+
+/** Everything that the environment can set, with the defaults filled in. */
+export interface Config {
+  readonly databaseUrl: string | undefined
+  readonly databaseReadUrl: string | undefined
+  readonly apiKey: string | undefined
+  readonly apiUrl: URL
+  /** Undefined leaves it to the database's own setting (pgfigi.cache_max_age), else 60. */
+  readonly cacheMaxAgeDays: number | undefined
+  readonly autoRefreshStale: boolean
+  readonly rateLimit: RateLimit
+  readonly jobsPerRequest: number
+  readonly listingPreference: ListingPreference
+  readonly timeoutMs: number
+  /** The folder of the embedded database. */
+  readonly home: string
+  readonly logLevel: LogLevel
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Environment variables by name; an empty one counts as unset. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (url) => /^postgres(ql)?:\/\//.test(url),
+    'must be a URL such as postgres://user:password@host:5432/database',
+  )
+  .optional()
+
+const wholeNumber = (from: number, to: number, what: string) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d+$/.test(text) && Number(text) >= from && Number(text) <= to,
+      `must be ${what} from ${from} to ${to}`,
+    )
+    .transform(Number)
+
+const environmentSchema = z.object({
+  DATABASE_URL: databaseUrl,
+  DATABASE_READ_URL: databaseUrl,
+  OPENFIGI_API_KEY: z
+    .string()
+    .refine((key) => /^[\x21-\x7e]+$/.test(key), 'must be the key alone, without blanks or line breaks')
+    .optional(),
+  OPENFIGI_API_URL: z.string().default('https://api.openfigi.com').transform(usable(parseApiUrl)),
+  OPENFIGI_CACHE_MAX_AGE_DAYS: z
+    .string()
+    .refine(
+      (text) => /^\d+(\.\d+)?$/.test(text) && Number(text) <= 36_500,
+      'must be a number of days from 0 to 36500',
+    )
+    .transform(Number)
+    .optional(),
+  OPENFIGI_AUTO_REFRESH_STALE: z
+    .string()
+    .default('false')
+    .refine((text) => /^(true|false|1|0|yes|no|on|off)$/i.test(text), 'must be true or false')
+    .transform((text) => /^(true|1|yes|on)$/i.test(text)),
+  OPENFIGI_RATE_LIMIT: z.string().transform(usable(parseRateLimit)).optional(),
+  OPENFIGI_JOBS_PER_REQUEST: wholeNumber(1, 100, 'a whole number').optional(),
+  OPENFIGI_LISTING_PREFERENCE: z.string().default('US,home,any').transform(usable(parseListingPreference)),
+  OPENFIGI_TIMEOUT_MS: wholeNumber(1, 600_000, 'milliseconds').default(30_000),
+  PGFIGI_HOME: z.string().optional(),
+  LOG_LEVEL: z
+    .string()
+    .default('info')
+    .transform((level) => level.toLowerCase())
+    .pipe(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`)),
+})
+
+/** The rate limit in the form `25/7s`, `25/1400ms` or `25/1m`. */
+export function parseRateLimit(text: string): RateLimit {
+  const match = /^\s*(\d{1,6})\s*\/\s*(\d{1,9})\s*(ms|s|m)\s*$/.exec(text)
+  const capacity = Number(match?.[1])
+  const windowMs = Number(match?.[2]) * (unitsMs[match?.[3] ?? ''] ?? Number.NaN)
+  if (!(capacity >= 1 && capacity <= 1000 && windowMs >= 1 && windowMs <= 3_600_000)) {
+    throw new InvalidSettingError(
+      'OPENFIGI_RATE_LIMIT',
+      'must be requests/window such as 25/7s or 25/1400ms: 1 to 1000 requests, at most 60 minutes',
+    )
+  }
+  return { capacity, windowMs }
+}
+
+/** OpenFIGI allows 25 requests in 6 s with a key and in 60 s without; the difference absorbs jitter. */
+function defaultRateLimit(hasKey: boolean): RateLimit {
+  return { capacity: 25, windowMs: hasKey ? 7000 : 70_000 }
+}
+
+/** OpenFIGI takes 100 jobs a request with a key, 10 without. */
+export function defaultJobsPerRequest(hasKey: boolean): number {
+  return hasKey ? 100 : 10
+}
+
+/** Parses the environment; throws a ConfigError that names every fault. */
+export function parseConfig(environment: Environment): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  )
+  const parsed = environmentSchema.safeParse(given)
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`))
+  }
+  const env = parsed.data
+  const hasKey = env.OPENFIGI_API_KEY !== undefined
+  return {
+    databaseUrl: env.DATABASE_URL,
+    databaseReadUrl: env.DATABASE_READ_URL,
+    apiKey: env.OPENFIGI_API_KEY,
+    apiUrl: env.OPENFIGI_API_URL,
+    cacheMaxAgeDays: env.OPENFIGI_CACHE_MAX_AGE_DAYS,
+    autoRefreshStale: env.OPENFIGI_AUTO_REFRESH_STALE,
+    rateLimit: env.OPENFIGI_RATE_LIMIT ?? defaultRateLimit(hasKey),
+    jobsPerRequest: env.OPENFIGI_JOBS_PER_REQUEST ?? defaultJobsPerRequest(hasKey),
+    listingPreference: env.OPENFIGI_LISTING_PREFERENCE,
+    timeoutMs: env.OPENFIGI_TIMEOUT_MS,
+    home: resolve(env.PGFIGI_HOME ?? join(homedir(), '.pgfigi')),
+    logLevel: env.LOG_LEVEL,
+  }
+}
+
+/** The process's environment over the `.env` file of the working folder, which never overrides what is set. */
+export function readEnvironment(folder = process.cwd(), environment: Environment = process.env): Environment {
+  return { ...dotenvOf(folder), ...environment }
+}
+
+function dotenvOf(folder: string): Environment {
+  try {
+    return parse(readFileSync(join(folder, '.env')))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new ConfigError([`.env cannot be read: ${(error as Error).message}`])
+  }
+}
+
+/** A zod transform from a parser that throws InvalidSettingError. */
+function usable<T>(parser: (text: string) => T) {
+  return (text: string, context: z.RefinementCtx): T => {
+    try {
+      return parser(text)
+    } catch (error) {
+      if (!(error instanceof InvalidSettingError)) throw error
+      context.addIssue({ code: 'custom', message: error.problem })
+      return z.NEVER
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import type { Answer } from '../database/requests.ts'
+import type { Identifier } from '../identifiers.ts'
+import type { Logger } from '../log.ts'
+import type { OpenFigi, Outcome, RoundRequest } from '../openfigi/fetch_round.ts'
+import { answerOf } from './answers.ts'
+import { keyOf, Wanted } from './wanted.ts'
+
+/** An answer that the database does not have yet. receivedAt is on the monotonic clock: a clock that jumps makes no wrong age. */
+interface Kept {
+  readonly answer: Answer
+  readonly receivedAt: number
+}
+
+export interface ApiOnlyOptions {
+  readonly openfigi: OpenFigi
+  readonly logger: Logger
+  /** Answers kept until the database is back; beyond that the oldest are forgotten. Zero keeps none. */
+  readonly maxKept: number
+}
+
+/** What kept answers are written in: as many as one full API request holds. */
+const recordedAtOnce = 100
+
+/**
+ * Lookups without the database: both rounds straight from OpenFIGI, each identifier once at a time. What was fetched is
+ * kept to be written when the database is back, and answers the same question until then.
+ */
+export class ApiOnly {
+  readonly #options: ApiOnlyOptions
+  readonly #wanted = new Wanted()
+  readonly #kept = new Map<string, Kept>()
+  #loop: Promise<void> | null = null
+  #unfiltered: Identifier[] = []
+  #asked: Identifier[] = []
+  #forgotten = 0
+
+  constructor(options: ApiOnlyOptions) {
+    this.#options = options
+  }
+
+  /** How many answers wait to be written. */
+  get keptCount(): number {
+    return this.#kept.size
+  }
+
+  /** A kept answer, or one from OpenFIGI. Rejects where OpenFIGI cannot be asked. */
+  async answer(identifier: Identifier): Promise<Kept> {
+    const known = this.#kept.get(keyOf(identifier))
+    if (known) return known
+    const before = this.#wanted.size
+    const fetched = this.#wanted.add(identifier)
+    if (this.#wanted.size > before) this.#asked.push(identifier)
+    this.#loop ??= this.#run()
+    const answer = await fetched
+    if (!answer) throw new Error(`No answer was kept for ${keyOf(identifier)}`)
+    return this.#kept.get(keyOf(identifier)) ?? { answer, receivedAt: performance.now() }
+  }
+
+  /** Keeps answers that could not be written. */
+  keep(answers: readonly Answer[], receivedAt: number): void {
+    for (const answer of answers) {
+      if (answer.outcome !== 'listing' && answer.outcome !== 'none') continue
+      const key = keyOf({ type: answer.identifier_type, value: answer.identifier_value })
+      this.#kept.delete(key)
+      this.#kept.set(key, { answer, receivedAt })
+    }
+    while (this.#kept.size > this.#options.maxKept) {
+      this.#kept.delete(this.#kept.keys().next().value as string)
+      this.#forgotten += 1
+    }
+  }
+
+  /** Writes what was kept, oldest first. Rejects where the database is still away; what was not written stays. */
+  async flush(record: (answers: readonly Answer[], ageMs: number) => Promise<void>): Promise<number> {
+    let written = 0
+    for (const batch of batchesOf(this.#kept)) {
+      const [, first] = batch[0] as [string, Kept]
+      const answers = batch.map(([, kept]) => kept.answer)
+      await record(answers, performance.now() - first.receivedAt)
+      for (const [key, kept] of batch) if (this.#kept.get(key) === kept) this.#kept.delete(key)
+      written += batch.length
+    }
+    if (this.#forgotten > 0) {
+      this.#options.logger.warn(
+        { forgotten: this.#forgotten },
+        'More was fetched than could be kept; the oldest answers are lost',
+      )
+      this.#forgotten = 0
+    }
+    return written
+  }
+
+  async close(): Promise<void> {
+    this.#wanted.failAll(new Error('pgfigi is closing'))
+    await this.#options.openfigi.close()
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    // What is asked for in the same tick belongs together.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#asked.length > 0 || this.#unfiltered.length > 0) {
+      const asked = this.#asked.splice(0)
+      await this.#round(asked.map((identifier) => ({ identifier, unfiltered: false })))
+      const again = this.#unfiltered.splice(0)
+      await this.#round(again.map((identifier) => ({ identifier, unfiltered: true })))
+    }
+    this.#loop = null
+  }
+
+  async #round(requests: readonly RoundRequest[]): Promise<void> {
+    if (requests.length === 0) return
+    try {
+      const outcomes = await this.#options.openfigi.fetchRound(requests)
+      const receivedAt = performance.now()
+      for (const [place, outcome] of outcomes.entries()) {
+        this.#settle((requests[place] as RoundRequest).identifier, outcome, receivedAt)
+      }
+    } catch (error) {
+      for (const { identifier } of requests) this.#wanted.fail(identifier, error)
+    }
+  }
+
+  #settle(
+    identifier: Identifier,
+    outcome: Outcome | { kind: 'failed'; error: Error },
+    receivedAt: number,
+  ): void {
+    if (outcome.kind === 'failed') {
+      this.#wanted.fail(identifier, outcome.error)
+      return
+    }
+    const answer = answerOf(identifier, outcome)
+    if (answer.outcome === 'unfiltered') {
+      this.#unfiltered.push(identifier)
+      return
+    }
+    this.keep([answer], receivedAt)
+    this.#wanted.settle(identifier, answer)
+  }
+}
+
+/** Kept answers that were received at the same moment, in the order in which they came, a bounded number at a time. */
+function* batchesOf(kept: ReadonlyMap<string, Kept>): Generator<[string, Kept][]> {
+  let batch: [string, Kept][] = []
+  for (const entry of [...kept]) {
+    const isFull =
+      batch.length === recordedAtOnce || (batch[0] && batch[0][1].receivedAt !== entry[1].receivedAt)
+    if (isFull) {
+      yield batch
+      batch = []
+    }
+    batch.push(entry)
+  }
+  if (batch.length > 0) yield batch
+}

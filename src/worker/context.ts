@@ -1,0 +1,65 @@
+import { type Config, parseConfig, readEnvironment } from '../config.ts'
+import { connect, type Sql } from '../database/connect.ts'
+import { runningEmbedded } from '../database/embedded.ts'
+import { ConfigError } from '../errors/config_error.ts'
+import { createLogger, type Logger } from '../log.ts'
+import { createFetcher } from '../pipeline/create_fetcher.ts'
+import type { Fetcher } from '../pipeline/fetcher.ts'
+
+/** What the tasks of one process share: connections, and the one fetcher. */
+export interface WorkerContext {
+  readonly config: Config
+  readonly sql: Sql
+  readonly fetcher: Fetcher
+  readonly logger: Logger
+  close(): Promise<void>
+}
+
+let shared: Promise<WorkerContext> | null = null
+
+/** The context of this process; made from the environment where nobody has made one before, as under plain graphile-worker. */
+export function workerContext(): Promise<WorkerContext> {
+  shared ??= fromEnvironment().catch((error) => {
+    shared = null
+    throw error
+  })
+  return shared
+}
+
+/** Makes the context that the tasks of this process will use. */
+export function openWorkerContext(
+  config: Config,
+  url: string,
+  logger: Logger,
+  options: { leaseMs?: number | undefined } = {},
+): WorkerContext {
+  const sql = connect(url, { max: 5, applicationName: 'pgfigi worker' })
+  const fetcher = createFetcher(config, { sql, logger, ...options })
+  const context: WorkerContext = {
+    config,
+    sql,
+    fetcher,
+    logger,
+    async close() {
+      await fetcher.close()
+      await sql.end({ timeout: 5 })
+      if ((await shared) === context) shared = null
+    },
+  }
+  shared = Promise.resolve(context)
+  return context
+}
+
+/** The database of the environment, or the embedded one where it runs. */
+export async function workerDatabaseUrl(config: Config): Promise<string> {
+  const url = config.databaseUrl ?? (await runningEmbedded(config.home))?.url
+  if (url !== undefined) return url
+  throw new ConfigError([
+    'DATABASE_URL is not set and the embedded database does not run: set it, or run pgfigi start',
+  ])
+}
+
+async function fromEnvironment(): Promise<WorkerContext> {
+  const config = parseConfig(readEnvironment())
+  return openWorkerContext(config, await workerDatabaseUrl(config), createLogger(config.logLevel))
+}

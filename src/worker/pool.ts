@@ -1,0 +1,54 @@
+import { run, Logger as WorkerLogger } from 'graphile-worker'
+import type { Config } from '../config.ts'
+import { pgUrl } from '../database/pg_url.ts'
+import type { Logger } from '../log.ts'
+import { openWorkerContext } from './context.ts'
+import { drainAtStart } from './drain_at_start.ts'
+import { workerSettings } from './settings.ts'
+
+export interface WorkerOptions {
+  /** How long others leave our claims alone after we have died. */
+  readonly leaseMs?: number | undefined
+}
+
+/** graphile-worker with our tasks, and what these share. */
+export interface WorkerPool {
+  /** Resolves when it has ended, by itself or because it was stopped, and everything is closed. */
+  readonly ended: Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startPool(
+  config: Config,
+  url: string,
+  logger: Logger,
+  options: WorkerOptions,
+): Promise<WorkerPool> {
+  const { concurrentJobs, pollInterval, taskDirectory, crontabFile, ...worker } = workerSettings
+  const context = openWorkerContext(config, url, logger, options)
+  const runner = await run({
+    connectionString: pgUrl(url),
+    concurrency: concurrentJobs,
+    pollInterval,
+    taskDirectory,
+    crontabFile,
+    noHandleSignals: true,
+    preset: { plugins: [drainAtStart], worker },
+    logger: new WorkerLogger(() => (level, message) => {
+      if (level === 'error') logger.error({}, message)
+      else if (level === 'warning') logger.warn({}, message)
+      else logger.debug({}, message)
+    }),
+  }).catch(async (error) => {
+    await context.close()
+    throw error
+  })
+  const close = () =>
+    context.close().catch((error) => logger.warn({ err: error }, 'The worker could not be closed'))
+  return {
+    ended: runner.promise.catch(() => {}).then(close),
+    async stop() {
+      await Promise.allSettled([close(), runner.stop()])
+    },
+  }
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseConfig } from '../../src/config.ts'
+import { connect } from '../../src/database/connect.ts'
+import { budgetName, createSharedBudget } from '../../src/database/shared_budget.ts'
+import { silentLogger } from '../../src/log.ts'
+import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
+import { forkProgram } from '../support/child.ts'
+import { withDatabase } from '../support/database.ts'
+import { makeCusip } from '../support/identifiers_maker.ts'
+import { withSimulator } from '../support/openfigi_simulator.ts'
+
+const test = suite('the budget that processes share')
+
+/** The most of the times that lie in any stretch of so many milliseconds. */
+function mostWithin(times: readonly number[], milliseconds: number): number {
+  const sorted = times.toSorted((a, b) => a - b)
+  let first = 0
+  return Math.max(
+    ...sorted.map((time, last) => {
+      while (time - (sorted[first] ?? time) >= milliseconds) first += 1
+      return last - first + 1
+    }),
+  )
+}
+
+test('holds over four processes that want as much as they can get', () =>
+  withDatabase(async ({ url }) => {
+    const limit = { capacity: 10, windowMs: 2100 }
+    await using stack = new AsyncDisposableStack()
+    const start = { url, name: 'shared', limit }
+    const children = await Promise.all(
+      Array.from({ length: 4 }, async () => stack.use(await forkProgram('budget_process.ts', start))),
+    )
+    const answers = await Promise.all(
+      children.map((child) => child.ask<{ times: number[] }>({ acquire: 10 })),
+    )
+    const times = answers.flatMap((answer) => answer.times)
+    assert.is(times.length, 40)
+    const most = mostWithin(times, (limit.windowMs * 6) / 7)
+    console.log(
+      `\n    40 slots in ${Math.round(Math.max(...times) - Math.min(...times))} ms (at least ${3 * limit.windowMs}), ${most} within 1800 ms`,
+    )
+    assert.ok(most <= limit.capacity, `${most} within the window of the server`)
+    await Promise.all(children.map((child) => child.end('SIGTERM')))
+  }))
+
+test('is blocked for all by one, those who wait included', () =>
+  withDatabase(async ({ url }) => {
+    const limit = { capacity: 2, windowMs: 2000 }
+    const [one, other] = [connect(url), connect(url)]
+    try {
+      const budgets = [one, other].map((sql) => createSharedBudget(sql, { name: 'blocked', limit }))
+      const [first, second] = budgets as [(typeof budgets)[0], (typeof budgets)[0]]
+      await Promise.all([first.acquire(), second.acquire()])
+      assert.is(await second.openSlots(), 0)
+      const waiting = second.acquire()
+      await sleep(50)
+      const blockedAt = performance.now()
+      await first.block(3000)
+      await first.block(10)
+      await waiting
+      assert.ok(performance.now() - blockedAt > 2950)
+    } finally {
+      await Promise.all([one.end(), other.end()])
+    }
+  }))
+
+test('gives up its waiting when it is told to', () =>
+  withDatabase(async ({ sql }) => {
+    const budget = createSharedBudget(sql, { name: 'abort', limit: { capacity: 1, windowMs: 60_000 } })
+    await budget.acquire()
+    const controller = new AbortController()
+    const waiting = budget.acquire(controller.signal)
+    setTimeout(() => controller.abort(new Error('enough')), 100)
+    await waiting.then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.message, 'enough'),
+    )
+  }))
+
+test('is named by address and key without telling the key', () => {
+  const url = new URL('https://api.openfigi.com')
+  const names = [
+    budgetName(url, undefined),
+    budgetName(url, 'canary-key-1'),
+    budgetName(url, 'canary-key-2'),
+    budgetName(new URL('http://127.0.0.1:8080'), 'canary-key-1'),
+    budgetName(new URL('http://127.0.0.1:8080'), undefined),
+  ]
+  assert.is(new Set(names).size, 5)
+  assert.ok(names.every((name) => !name.includes('canary')))
+  assert.is(budgetName(new URL('https://api.openfigi.com/'), 'canary-key-1'), names[1])
+})
+
+test('waits for somebody else who uses the key: 429 blocks everybody, and nothing is lost', () =>
+  withSimulator({ limit: { requests: 5, windowMs: 1500 }, latencyMs: 20 }, (sim) =>
+    withDatabase(async ({ sql, url }) => {
+      const config = parseConfig({
+        DATABASE_URL: url,
+        OPENFIGI_API_URL: sim.url,
+        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_RATE_LIMIT: '25/1400ms',
+      })
+      const values = Array.from({ length: 1200 }, (_, n) => makeCusip(n))
+      await sql`select from public.resolve_mappings('CUSIP', ${values})`
+      const pools = [connect(url), connect(url)]
+      const fetchers = pools.map((own) => createFetcher(config, { sql: own, logger: silentLogger }))
+      try {
+        await Promise.all(fetchers.map((fetcher) => fetcher.drain()))
+        const [row] = await sql<
+          { count: number }[]
+        >`select count(*)::int as count from public.security_mappings`
+        assert.is(row?.count, values.length)
+        const refused = sim.log.filter((entry) => entry.status === 429)
+        assert.ok(refused.length > 0)
+        // Without the block, each of those refused would have come again at once.
+        assert.ok(refused.length < sim.log.length * 0.75, JSON.stringify(sim.countByStatus()))
+        console.log(`\n    ${JSON.stringify(sim.countByStatus())}`)
+      } finally {
+        await Promise.all(fetchers.map((fetcher) => fetcher.close()))
+        await Promise.all(pools.map((own) => own.end()))
+      }
+    }),
+  ))
+
+test.run()
