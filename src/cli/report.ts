@@ -1,0 +1,41 @@
+import { inspect, styleText } from 'node:util'
+import { CommanderError } from 'commander'
+import type { Context } from './context.ts'
+import { Interruption } from './interruption.ts'
+import { tell } from './output.ts'
+import { UsageError } from './usage_error.ts'
+
+/** Says on stderr what went wrong, in a sentence that a person can act on; the exit code. */
+export async function report(thrown: unknown, context: Context): Promise<number> {
+  const error = context.signal.aborted ? context.signal.reason : thrown
+  if (error instanceof Interruption) return error.exitCode
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said it
+  const { ConfigError } = await import('../errors/config_error.ts')
+  const config = await context.config().catch(() => null)
+  const mark = styleText('red', 'error:', { stream: context.stderr })
+  tell(context, `${mark} ${withoutSecrets(await sentenceOf(error), config)}`)
+  if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
+    tell(context, withoutSecrets(inspect(error), config))
+  return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+}
+
+async function sentenceOf(error: unknown): Promise<string> {
+  const { PgfigiError } = await import('../errors/pgfigi_error.ts')
+  const { codeOf, explained } = await import('../database/faults.ts')
+  const known = error instanceof PgfigiError ? error : explained(error)
+  if (known instanceof PgfigiError) return known.message
+  if (codeOf(error) === 'ERR_INVALID_URL') {
+    return 'DATABASE_URL is no URL: what has a meaning in URLs must be percent-encoded, in the password for example (@ is %40, / is %2F).'
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return `Something unexpected happened: ${message}. LOG_LEVEL=debug shows where.`
+}
+
+/** Drivers put what they were given into what they throw. */
+function withoutSecrets(text: string, config: Awaited<ReturnType<Context['config']>> | null): string {
+  const passwords = [config?.databaseUrl, config?.databaseReadUrl].map(
+    (url) => URL.parse(url ?? '')?.password,
+  )
+  const secrets = [config?.apiKey, ...passwords.filter(Boolean).map((password) => `:${password}@`)]
+  return secrets.reduce<string>((left, secret) => (secret ? left.replaceAll(secret, '[secret]') : left), text)
+}

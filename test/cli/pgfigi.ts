@@ -1,0 +1,125 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { processExists } from '../../src/database/embedded_users.ts'
+import { cleanEnvironment } from '../support/clean_environment.ts'
+import { makeHome, packageRoot, removeHome } from '../support/cluster.ts'
+import { type TestDatabase, withDatabase } from '../support/database.ts'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../support/openfigi_simulator.ts'
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+  /** Another program than this checkout's. */
+  readonly main?: string
+  readonly nodeOptions?: readonly string[]
+  /** A file to write to instead of a pipe. */
+  readonly stdout?: number
+}
+
+export interface Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>
+  readonly ended: Promise<Ended>
+  /** Resolves when so much has been printed, on whichever stream. */
+  printed(text: string): Promise<void>
+}
+
+/** Loading TypeScript anew for every command would take most of the time. */
+const compileCache = join(tmpdir(), 'pgfigi-compile-cache')
+
+/** `pgfigi` as a process, with nothing in its environment but what the test says. */
+export function start(args: readonly string[], options: RunOptions = {}): Running {
+  const main = options.main ?? join(packageRoot, 'src', 'cli', 'main.ts')
+  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), main, ...args], {
+    cwd: tmpdir(), // where there is no .env
+    env: cleanEnvironment({ NODE_COMPILE_CACHE: compileCache, ...options.env }),
+    stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
+  }) as Running['child']
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (chunk: string) => {
+      output[name] += chunk
+    })
+  }
+  child.stdin.on('error', () => {}) // it may end without reading
+  const ended = once(child, 'close').then(([code]): Ended => ({ code, ...output }))
+  const printed = async (text: string) => {
+    while (!output.stdout.includes(text) && !output.stderr.includes(text)) {
+      if (child.exitCode !== null) throw new Error(`it ended: ${output.stdout}${output.stderr}`)
+      await sleep(20)
+    }
+  }
+  return { child, ended, printed }
+}
+
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { child, ended } = start(args, options)
+  child.stdin.end(options.input ?? '')
+  return ended
+}
+
+/** The lines of a text as JSON. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+export interface Installation extends TestDatabase {
+  readonly openfigi: Simulator
+  /** What pgfigi needs to use both. */
+  readonly env: Record<string, string>
+}
+
+/** A migrated database and a simulator of their own. */
+export async function withInstallation(
+  work: (installation: Installation) => Promise<void>,
+  options: SimulatorOptions = {},
+): Promise<void> {
+  const openfigi = await startSimulator(options)
+  try {
+    await withDatabase(async (database) => {
+      const env = {
+        DATABASE_URL: database.url,
+        OPENFIGI_API_URL: openfigi.url,
+        OPENFIGI_API_KEY: 'key-of-a-test',
+      }
+      await work({ ...database, openfigi, env })
+    })
+  } finally {
+    await openfigi.close()
+  }
+}
+
+/** A folder for an embedded database, deleted after; whatever still runs in it is killed. */
+export async function withHome(work: (home: string) => Promise<void>): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'home-'))
+  await makeHome(home)
+  try {
+    await work(home)
+  } finally {
+    const server = await serverOf(home)
+    if (server !== null) process.kill(server, 'SIGKILL')
+    await removeHome(home)
+  }
+}
+
+/** The process of a home's PostgreSQL, if it runs. */
+export async function serverOf(home: string): Promise<number | null> {
+  const pid = Number.parseInt(
+    await readFile(join(home, 'data', 'postmaster.pid'), 'utf8').catch(() => ''),
+    10,
+  )
+  return processExists(pid) ? pid : null
+}

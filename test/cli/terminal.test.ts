@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cleanEnvironment } from '../support/clean_environment.ts'
+import { packageRoot } from '../support/cluster.ts'
+import { knownSecurities as known } from '../support/openfigi_simulator.ts'
+import { run, withInstallation } from './pgfigi.ts'
+
+const script = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
+
+/** What a command writes to a terminal; `script` gives it one, with what is typed. */
+function onTerminal(
+  args: string,
+  env: Record<string, string>,
+  typed = '',
+): { code: number | null; output: string } {
+  const command = `stty cols 120 rows 40; ${process.execPath} ${join(packageRoot, 'src/cli/main.ts')} ${args}`
+  const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    env: cleanEnvironment(env),
+    input: typed,
+    encoding: 'utf8',
+  })
+  return { code: status, output: stdout.replaceAll('\r', '') }
+}
+
+function skipped(): boolean {
+  if (!script) console.log('SKIPPED: what is shown on a terminal (there is no program `script`)')
+  return !script
+}
+
+test('on a terminal resolve shows a table in colour, and says where another listing might be meant', async () => {
+  if (skipped()) return
+  await withInstallation(async ({ env }) => {
+    await run(['resolve', '037833100', known.ambiguous.key], { env })
+    const { code, output } = onTerminal(`resolve 037833100 ${known.ambiguous.key} 037833109`, env)
+    assert.is(code, 0)
+    assert.match(output, '\x1b[32mhit\x1b[39m')
+    const lines = stripVTControlCharacters(output).split('\n')
+    assert.match(lines[0] ?? '', /^identifier {4}ticker {12}status {4}name {38}exchange {2}since$/)
+    assert.match(lines[1] ?? '', /^037833100 {5}AAPL {14}hit {7}APPLE INC {33}US {8}\d{4}-\d\d-\d\d$/)
+    assert.match(lines[2] ?? '', /DUO\/[AB] \(1 of 2\)/)
+    assert.match(lines[3] ?? '', /^037833109 +invalid$/)
+  })
+})
+
+test('NO_COLOR leaves the table without colours', async () => {
+  if (skipped()) return
+  await withInstallation(async ({ env }) => {
+    await run(['resolve', '037833100'], { env })
+    const { output } = onTerminal('resolve 037833100', { ...env, NO_COLOR: '1' })
+    assert.match(output, /^identifier/)
+    assert.not.match(output, '\x1b[3')
+  })
+})
+
+test('clear asks on a terminal, and only y clears', async () => {
+  if (skipped()) return
+  await withInstallation(async ({ env, sql }) => {
+    await sql`select upsert_mapping('CUSIP', '037833100', 'AAPL')`
+    const declined = onTerminal('clear', env, '\n')
+    assert.is(declined.code, 1)
+    assert.match(declined.output, 'Close the one current mapping? The history is kept. (y/N)')
+    assert.match(declined.output, 'Nothing was changed.')
+    const agreed = onTerminal('clear', env, 'y\n')
+    assert.is(agreed.code, 0)
+    assert.match(agreed.output, 'Closed 1 mapping.')
+  })
+})
+
+test.run()
