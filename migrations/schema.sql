@@ -272,8 +272,8 @@ begin
       case
         when v_unfiltered.size = 0 then false
         when v_filtered.priority < v_unfiltered.priority then false
-        when v_unfiltered.size >= p_request_size then true
         when v_filtered.priority = v_unfiltered.priority then v_unfiltered.ready_at < v_now - interval '10 seconds'
+        when v_unfiltered.size >= p_request_size then true
         when v_filtered_in_flight then v_unfiltered.ready_at < v_now - interval '2 seconds'
         else true
       end;
@@ -1963,7 +1963,7 @@ comment on function public.upsert_mapping(text,text,text,timestamp with time zon
   'Records one observation and returns the latest row. Same ticker: last_fetched_date moves to fetched_at. Another ticker: the open row ends at fetched_at and the next begins there. A null ticker means that OpenFIGI has no results, by the same rule. An observation older than what is known changes nothing. Raises PF001 for an invalid identifier, PF002 for a fetched_at that is not finite, PF003 outside read committed.';
 
 comment on function public.upsert_mappings(text[],text[],text[],timestamp with time zone,text[],text[],text[],text[],text[],text[],text[],text[],jsonb[],text) is
-  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
+  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Several calls in one transaction may deadlock with those of another: pass one set. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
 
 comment on schema figi_private is
   'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';

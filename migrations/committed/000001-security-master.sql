@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:766d07eac62b3501b7089717458398cc5985f5d7
+--! Hash: sha1:9c3456bd6f09ef4a4ce601245722806db3077642
 --! Message: security master
 
 create schema figi_private;
@@ -1007,7 +1007,7 @@ $$;
 
 revoke execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) from public;
 comment on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) is
-  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
+  'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Several calls in one transaction may deadlock with those of another: pass one set. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
 --! EndIncluded functions/upsert_mappings.sql
 --! Included functions/upsert_mapping.sql
 -- One observation is a set of one.
@@ -1720,9 +1720,12 @@ comment on function figi_private.head_of_round(boolean, integer, timestamptz, te
 -- Takes distinct identifiers for one API request or several, all of one round. Claims go one at a time (they take
 -- milliseconds), so that an identifier which two sessions asked for at once is claimed once.
 --
--- Which round: lower priority number first; else the filtered round while it has work, so that what the preferred market
--- does not know gathers into full unfiltered requests. The unfiltered round goes when it fills a request, when nothing
--- filtered waits or is in flight, or when its first has waited for long.
+-- Which round: the more urgent priority first; else the filtered round, so that what the preferred market does not know
+-- gathers into full unfiltered requests, unless the first of these has waited for ten seconds. When nothing filtered
+-- waits, the unfiltered round goes as soon as it fills a request, when nothing filtered is in flight that might add to
+-- it, or when its first has waited for two seconds.
+--
+-- A claim probes indexes, whatever the queue's statistics say: a queue that has just been filled has none.
 create or replace function figi_private.claim_requests(
   p_claimant text,
   p_max_identifiers integer,
@@ -1775,8 +1778,8 @@ begin
       case
         when v_unfiltered.size = 0 then false
         when v_filtered.priority < v_unfiltered.priority then false
-        when v_unfiltered.size >= p_request_size then true
         when v_filtered.priority = v_unfiltered.priority then v_unfiltered.ready_at < v_now - interval '10 seconds'
+        when v_unfiltered.size >= p_request_size then true
         when v_filtered_in_flight then v_unfiltered.ready_at < v_now - interval '2 seconds'
         else true
       end;

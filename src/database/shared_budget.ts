@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import DataLoader from 'dataloader'
 import type { RateLimit } from '../config.ts'
 import type { Budget } from '../openfigi/budget.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
@@ -38,17 +39,34 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const window = `${limit.windowMs} milliseconds`
   const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
 
+  /** Slots that are asked for together are reserved in one query: how long to wait for each. */
+  const slots = new DataLoader<null, number>(
+    async (asked) => {
+      const rows = await ask(sql<{ ms: number }[]>`
+        select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
+        from generate_series(1, ${asked.length})`)
+      return rows.map((row) => row.ms)
+    },
+    { cache: false, batchScheduleFn: (send) => setImmediate(send) },
+  )
+
+  /** For how long nobody may send; who wakes together asks together. */
+  const blocks = new DataLoader<null, number>(
+    async (asked) => {
+      const [blocked] = await ask(sql<{ ms: number | null }[]>`
+        select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
+      return asked.map(() => blocked?.ms ?? 0)
+    },
+    { cache: false, batchScheduleFn: (send) => setImmediate(send) },
+  )
+
   /** Reserves the next slot and waits for it; false where the request cannot go then after all. */
   async function waitForSlot(signal: AbortSignal | undefined, mayBeLate: boolean): Promise<boolean> {
-    const [slot] = await ask(sql<{ ms: number }[]>`
-      select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms`)
-    const waitMs = slot?.ms ?? 0
+    const waitMs = await slots.load(null)
     if (waitMs <= 0) return true
     const dueAt = performance.now() + waitMs
     await sleepFor(waitMs, signal)
-    const [blocked] = await ask(sql<{ ms: number | null }[]>`
-      select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
-    if ((blocked?.ms ?? 0) > 0) return false
+    if ((await blocks.load(null)) > 0) return false
     return mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
   }
 

@@ -44,7 +44,10 @@ const longestPollMs = 250
 const recordAttempts = 5
 
 /** Claimed together where so many slots are open; the next look at the queue is never far. */
-const requestsAtOnce = 5
+const requestsAtOnce = 10
+
+/** Full requests that are claimed before their slots open, so that they go in the very moment. */
+const requestsAhead = 2
 
 /** Claims that travel in one request. */
 interface Batch {
@@ -182,13 +185,13 @@ export class Fetcher {
     const unclaimed = this.#drain ? null : this.#unclaimed()
     if (unclaimed?.length === 0) return []
     const size = openfigi.jobsPerRequest
-    const useful = unclaimed ? Math.ceil(unclaimed.length / size) : requestsAtOnce
-    const room = Math.min(await gate.openSlots(), maxInFlight - this.#underWay.size, requestsAtOnce, useful)
+    const useful = unclaimed ? unclaimed.length / size : requestsAtOnce
+    const room = Math.max(await gate.openSlots(), Math.min(requestsAhead, Math.floor(useful)))
     const claimant = this.#leases.claimant()
     const claims = await this.#query(
       claimRequests(sql, {
         claimant,
-        requests: Math.max(room, 1),
+        requests: Math.max(Math.min(room, Math.ceil(useful), requestsAtOnce, maxInFlight - this.#underWay.size), 1),
         jobsPerRequest: size,
         leaseMs: this.#leaseMs,
         wanted: unclaimed,

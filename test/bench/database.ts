@@ -6,7 +6,7 @@ import { acquireEmbedded } from '../../src/database/embedded.ts'
 import { databaseUrl, makeHome, removeHome } from '../support/cluster.ts'
 import { load, type Size } from './load.ts'
 
-/** As a careful operator would set a small server: nothing that a crash could hurt is switched off. */
+/** As a careful operator would set a small server: nothing that keeps data safe is switched off. */
 const settings = {
   fsync: 'on',
   shared_buffers: '512MB',
@@ -16,6 +16,7 @@ const settings = {
   max_wal_size: '8GB',
   checkpoint_timeout: '30min',
   max_connections: '100',
+  autovacuum: 'off', // it would run in one side's time; the load and each restore vacuum instead
 }
 
 export interface BenchDatabase extends AsyncDisposable {

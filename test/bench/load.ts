@@ -75,12 +75,15 @@ async function fill(sql: Sql, identifiers: number, log: (line: string) => void):
       const first = next
       next = Math.min(first + chunk, identifiers)
       await sql`call bench.load_mappings(${first}, ${next - 1})`
-      log(`loaded identifiers ${first} to ${first + chunk}`)
+      log(`rows of identifiers ${first} to ${Math.min(first + chunk, identifiers)}`)
     }
   }
   await Promise.all(Array.from({ length: sessions }, loadChunks))
   await sql`alter table public.security_mappings enable trigger user`
-  for (const { definition } of indexes) await sql.unsafe(definition)
+  for (const { name, definition } of indexes) {
+    await sql.unsafe(definition)
+    log(`index ${name}`)
+  }
   await sql`call bench.load_holdings(${Math.ceil(identifiers / 2)}, ${Math.min(identifiers, 1_000_000)})`
   await sql`vacuum (analyze)`
   await sql`checkpoint`

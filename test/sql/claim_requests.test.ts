@@ -230,15 +230,17 @@ test('the filtered round goes first, so that the unfiltered one gathers into ful
   })
 })
 
-test('the unfiltered round goes when it fills a request, and when it has waited for long', async () => {
+test('behind the filtered round the unfiltered one goes when it fills a request, and when it has waited for long', async () => {
   await withRollback(async (sql) => {
     await ask(sql, [10, 11, 12], { unfiltered: true })
     await ask(sql, upTo(3))
+    assert.equal(await claim(sql, { max: 3 }), { numbers: [0, 1, 2], unfiltered: false })
     assert.equal(await claim(sql, { max: 3 }), { numbers: [10, 11, 12], unfiltered: true })
     await ask(sql, [13], { unfiltered: true, ago: '11 s' })
+    await ask(sql, [3, 4])
     assert.equal(await claim(sql, { max: 3 }), { numbers: [13], unfiltered: true })
     await ask(sql, [14], { unfiltered: true })
-    assert.equal(await claim(sql, { max: 3 }), { numbers: [0, 1, 2], unfiltered: false })
+    assert.equal(await claim(sql, { max: 3 }), { numbers: [3, 4], unfiltered: false })
     await sql`update figi_private.fetch_requests set not_before = not_before - interval '3 s', requested_at = requested_at - interval '3 s'`
     assert.equal(await claim(sql, { max: 3 }), { numbers: [14], unfiltered: true })
   })
