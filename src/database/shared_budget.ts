@@ -40,7 +40,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
 
   /** Slots that are asked for together are reserved in one query: how long to wait for each. */
-  const slots = new DataLoader<null, number>(
+  const slots = new DataLoader<true, number>(
     async (asked) => {
       const rows = await ask(sql<{ ms: number }[]>`
         select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
@@ -51,7 +51,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   )
 
   /** For how long nobody may send; who wakes together asks together. */
-  const blocks = new DataLoader<null, number>(
+  const blocks = new DataLoader<true, number>(
     async (asked) => {
       const [blocked] = await ask(sql<{ ms: number | null }[]>`
         select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
@@ -62,11 +62,11 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
 
   /** Reserves the next slot and waits for it; false where the request cannot go then after all. */
   async function waitForSlot(signal: AbortSignal | undefined, mayBeLate: boolean): Promise<boolean> {
-    const waitMs = await slots.load(null)
+    const waitMs = await slots.load(true)
     if (waitMs <= 0) return true
     const dueAt = performance.now() + waitMs
     await sleepFor(waitMs, signal)
-    if ((await blocks.load(null)) > 0) return false
+    if ((await blocks.load(true)) > 0) return false
     return mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
   }
 
