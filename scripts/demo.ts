@@ -92,13 +92,12 @@ async function demo(openfigi: Simulator): Promise<void> {
 
 /** The same from SQL: nobody waits for the first answer, and the worker fetches what is missing. */
 async function inSql(url: string): Promise<void> {
-  const query = `select ticker, status, name from resolve_mapping('CUSIP', '${known.ibm.key}')`
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   try {
     for (let status = ''; status !== 'hit' && !signal.aborted; await sleep(status === 'hit' ? 0 : 1000)) {
-      title(`psql: ${query};`)
+      title(`psql: select ticker, status, name from resolve_mapping('CUSIP', '${known.ibm.key}');`)
       const startedAt = performance.now()
-      const [row] = await sql.unsafe(query)
+      const [row] = await sql`select ticker, status, name from resolve_mapping('CUSIP', ${known.ibm.key})`
       status = row?.status
       say(
         `${row?.ticker ?? '(no ticker yet)'} | ${status} | ${row?.name ?? ''}   (${(performance.now() - startedAt).toFixed(1)} ms)`,

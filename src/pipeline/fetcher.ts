@@ -191,7 +191,10 @@ export class Fetcher {
     const claims = await this.#query(
       claimRequests(sql, {
         claimant,
-        requests: Math.max(Math.min(room, Math.ceil(useful), requestsAtOnce, maxInFlight - this.#underWay.size), 1),
+        requests: Math.max(
+          Math.min(room, Math.ceil(useful), requestsAtOnce, maxInFlight - this.#underWay.size),
+          1,
+        ),
         jobsPerRequest: size,
         leaseMs: this.#leaseMs,
         wanted: unclaimed,

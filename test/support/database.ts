@@ -1,6 +1,6 @@
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { clusterUrl, databaseUrl } from './cluster.ts'
-import { cloneDatabase, dropDatabase, emptyDatabase, processDatabase, withAdmin } from './template.ts'
+import { cloneDatabase, dropDatabase, emptyDatabase, processDatabase } from './template.ts'
 
 export { withAdmin } from './template.ts'
 

@@ -13,7 +13,7 @@ export interface TcpProxy extends AsyncDisposable {
   sent(): string
 }
 
-export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let isBlocked = false
   const sent: Buffer[] = []
