@@ -18,7 +18,8 @@ function onTerminal(
 ): { code: number | null; output: string } {
   const command = `stty cols 120 rows 40; ${process.execPath} ${join(packageRoot, 'src/cli/main.ts')} ${args}`
   const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
-    env: cleanEnvironment(env),
+    // A terminal that shows colours, whatever runs this test has.
+    env: { ...cleanEnvironment(env), TERM: 'xterm-256color', CI: undefined },
     input: typed,
     encoding: 'utf8',
   })
