@@ -36,9 +36,14 @@ export async function openBenchDatabase(
   const home = kept ? resolve(kept) : await mkdtemp(join(tmpdir(), 'pgfigi-bench-'))
   await makeHome(home)
   const embedded = await acquireEmbedded({ home, settings })
-  const removed = async () => {
-    await embedded.release()
-    if (!kept) await removeHome(home)
+  let removal: Promise<void> | undefined
+  const removed = () => {
+    removal ??= embedded.release().then(() => (kept ? undefined : removeHome(home)))
+    return removal
+  }
+  // Interrupted, it takes its server along.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void removed().finally(() => process.exit(1)))
   }
   try {
     const cluster = databaseUrl(embedded.url, 'postgres')

@@ -45,15 +45,18 @@ test('appears in no log line, no error and nowhere in the database, whatever goe
       { kind: 'truncated', times: 4 },
       { status: 401, body: echo, times: 1 },
     ] as const
-    for (const [n, fault] of faults.entries()) {
-      // Another client each time: a circuit that opens would keep the others from being tried.
-      const one = client({ apiKey: key, maxConnections: 2 })
-      sim.fail(fault)
-      const row = await one.resolve(makeCusip(100 + n))
-      errors.push(row.error)
-      await one.getTickerFromCusip(makeCusip(100 + n)).catch((error) => errors.push(error))
-      sim.clearFaults()
-    }
+    await Promise.all(
+      faults.map(async (fault, n) => {
+        // A client for each: a circuit that opens would keep the others from being tried.
+        const one = client({ apiKey: key, maxConnections: 2 })
+        const value = makeCusip(100 + n)
+        sim.fail({ ...fault, idValues: [value], filtered: true })
+        const row = await one.resolve(value)
+        errors.push(row.error)
+        await one.getTickerFromCusip(value).catch((error) => errors.push(error))
+      }),
+    )
+    sim.clearFaults()
     assert.ok(errors.length > faults.length)
     const away = client({ apiKey: key, dbUrl: 'postgres://somebody:canary-password@127.0.0.1:1/nothing' })
     await away.getCacheStats().catch((error) => errors.push(error))
