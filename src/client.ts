@@ -40,7 +40,7 @@ const whyNotRequested =
 
 /** Lookups of one tick that go into one query; of more, the first misses are fetched while the others are looked up. */
 const lookupsAtOnce = 1_000
-const lookupQueriesAtOnce = 1
+const lookupQueriesAtOnce = 2
 
 /**
  * Tickers of CUSIPs and ISINs, from Postgres, and what Postgres does not know from OpenFIGI. Lookups made in the same tick
