@@ -35,6 +35,9 @@ export interface Config {
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** Where the embedded database lives unless PGFIGI_HOME says otherwise. */
+export const defaultHome = join(homedir(), '.pgfigi')
+
 /** Environment variables by name; an empty one counts as unset. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -136,7 +139,7 @@ export function parseConfig(environment: Environment): Config {
     jobsPerRequest: env.OPENFIGI_JOBS_PER_REQUEST ?? defaultJobsPerRequest(hasKey),
     listingPreference: env.OPENFIGI_LISTING_PREFERENCE,
     timeoutMs: env.OPENFIGI_TIMEOUT_MS,
-    home: resolve(env.PGFIGI_HOME ?? join(homedir(), '.pgfigi')),
+    home: resolve(env.PGFIGI_HOME ?? defaultHome),
     logLevel: env.LOG_LEVEL,
   }
 }

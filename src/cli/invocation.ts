@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, sep } from 'node:path'
-import type { Config } from '../config.ts'
+import { type Config, defaultHome } from '../config.ts'
 import { packageRoot } from '../package_root.ts'
 
 /** How to run another pgfigi command from where this one was started, on the same embedded database. */
 export function commandLine(args: string, config: Config): string {
-  const isDefaultHome = config.databaseUrl !== undefined || config.home === join(homedir(), '.pgfigi')
+  const isDefaultHome = config.databaseUrl !== undefined || config.home === defaultHome
   const home = isDefaultHome ? '' : `PGFIGI_HOME=${quoted(config.home)} `
   return `${home}${isCheckout() ? 'npm run -s pgfigi --' : 'npx pgfigi'} ${args}`
 }

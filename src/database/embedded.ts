@@ -1,5 +1,4 @@
 import { access, lchown, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
 import type { DatabaseLogger } from './database_logger.ts'
@@ -36,11 +35,6 @@ export interface EmbeddedDatabase {
   /** Gives the database back; the last user out stops the server. A second call does nothing. */
   release(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
-}
-
-/** Where the embedded database lives unless somebody says otherwise. */
-export function defaultHome(env: NodeJS.ProcessEnv = process.env): string {
-  return env.PGFIGI_HOME ? resolve(env.PGFIGI_HOME) : join(homedir(), '.pgfigi')
 }
 
 /**

@@ -1,5 +1,6 @@
 import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
+import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 
 /** One connection for the time of `work`; whatever fails comes out as a MigrationError. */
@@ -50,7 +51,7 @@ const NO_CONNECTION = new Set([
 
 export function migrationFault(cause: unknown, url: string): MigrationError {
   if (cause instanceof MigrationError) return cause
-  const code = codeOf(cause)
+  const code = codeOf(cause) ?? ''
   const message = messageOf(cause)
   const where = placeOf(url)
   if (NO_CONNECTION.has(code)) {
@@ -93,10 +94,6 @@ function placeOf(url: string): string {
   } catch {
     return 'DATABASE_URL'
   }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 }
 
 function messageOf(error: unknown): string {

@@ -21,7 +21,8 @@ import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { acquireEmbedded, defaultHome, runningEmbedded } from '../../src/database/embedded.ts'
+import { parseConfig } from '../../src/config.ts'
+import { acquireEmbedded, runningEmbedded } from '../../src/database/embedded.ts'
 import { packagedBinaries } from '../../src/database/embedded_binaries.ts'
 import { withHomeLock } from '../../src/database/embedded_lock.ts'
 import { processExists } from '../../src/database/embedded_users.ts'
@@ -377,8 +378,8 @@ test('a home that belongs to somebody else is refused with the remedy', () =>
   }))
 
 test('the default home is PGFIGI_HOME, else ~/.pgfigi', () => {
-  assert.is(defaultHome({ PGFIGI_HOME: '/srv/pgfigi' }), '/srv/pgfigi')
-  assert.match(defaultHome({}), /[\\/]\.pgfigi$/)
+  assert.is(parseConfig({ PGFIGI_HOME: '/srv/pgfigi' }).home, '/srv/pgfigi')
+  assert.match(parseConfig({}).home, /[\\/]\.pgfigi$/)
 })
 
 test.run()
