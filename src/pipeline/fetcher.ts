@@ -128,8 +128,9 @@ export class Fetcher {
     await Promise.race([ended, sleepFor(graceMs, timer.signal).catch(() => {})])
     timer.abort()
     await this.#options.openfigi.close()
-    await Promise.allSettled([...this.#underWay])
+    // The loop first: a claim that was under way is still sent, to be refused and given back.
     await this.#loop
+    await Promise.allSettled([...this.#underWay])
     this.#wanted.failAll(reason)
     this.#drain?.resolve()
     this.#drain = null
