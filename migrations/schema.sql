@@ -657,6 +657,12 @@ AS $function$
   )
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(NULLIF(regexp_replace(upper((ticker COLLATE "C")), '[^A-Z0-9]'::text, ''::text, 'g'::text), ''::text), upper((ticker COLLATE "C")));
+
 CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1868,6 +1874,9 @@ comment on function figi_private.open_api_slots(text,integer,interval) is
 
 comment on function figi_private.pending_requests(text[],text[]) is
   'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
+
+comment on function figi_private.plain_ticker(text) is
+  'A ticker in upper case with its letters and digits alone, so that spellings compare equal: BRKB for BRK/B. The ticker itself, in upper case, where nothing would be left; null for null.';
 
 comment on function figi_private.raise_overlap(bigint[]) is
   'Raises 23P01 for the first of these periods; does nothing for none.';

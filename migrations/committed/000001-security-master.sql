@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:9c3456bd6f09ef4a4ce601245722806db3077642
+--! Hash: sha1:8e80621b59958e0d905c97ad217fb85a4c2448a1
 --! Message: security master
 
 create schema figi_private;
@@ -829,6 +829,23 @@ create trigger forbid_overlap_after_update
   execute function figi_private.forbid_overlap_after_update();
 --! EndIncluded tables/security_mappings_triggers.sql
 
+--! Included functions/plain_ticker.sql
+-- BRKB, BRK/B and BRK.B are one ticker spelled three ways: whatever compares the tickers of different sources compares
+-- this. What has neither letter nor digit of ASCII stays as it is.
+create or replace function figi_private.plain_ticker(ticker text)
+returns text
+language sql
+immutable
+parallel safe
+return coalesce(
+  nullif(regexp_replace(upper(ticker collate "C"), '[^A-Z0-9]', '', 'g'), ''),
+  upper(ticker collate "C")
+);
+
+revoke execute on function figi_private.plain_ticker(text) from public;
+comment on function figi_private.plain_ticker(text) is
+  'A ticker in upper case with its letters and digits alone, so that spellings compare equal: BRKB for BRK/B. The ticker itself, in upper case, where nothing would be left; null for null.';
+--! EndIncluded functions/plain_ticker.sql
 --! Included functions/upsert_mappings.sql
 -- Observations of a set of identifiers at one instant. The order is the point: normalise, lock the stripes in ascending
 -- order, and only then compare, close and open, each statement with a snapshot of its own.
