@@ -317,6 +317,12 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.end_of_day(day date)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (day > '294276-12-31'::date) THEN 'infinity'::timestamp with time zone ELSE ((day + '23:59:59.999999'::time without time zone) AT TIME ZONE 'UTC'::text) END;
+
 CREATE OR REPLACE FUNCTION figi_private.exhaust_api_budget(p_budget text, p_capacity integer, p_window interval, p_for interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -1302,6 +1308,32 @@ BEGIN ATOMIC
    ORDER BY m.start_date;
 END;
 
+CREATE OR REPLACE FUNCTION public.mappings_as_of(as_of date)
+ RETURNS SETOF public.mapping_periods
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 1e+06
+BEGIN ATOMIC
+ SELECT m.id,
+     m.identifier_type,
+     m.identifier_value,
+     m.ticker,
+     m.has_no_results,
+     m.start_date,
+     m.end_date,
+     m.last_fetched_date,
+     m.figi,
+     m.composite_figi,
+     m.share_class_figi,
+     m.name,
+     m.exch_code,
+     m.security_type,
+     m.security_type2,
+     m.market_sector,
+     m.source,
+     m.alternatives
+    FROM public.mappings_as_of(figi_private.end_of_day(mappings_as_of.as_of)) m(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+END;
+
 CREATE OR REPLACE FUNCTION public.mappings_as_of(as_of timestamp with time zone)
  RETURNS SETOF public.mapping_periods
  LANGUAGE sql
@@ -1445,6 +1477,35 @@ BEGIN ATOMIC
     FROM public.resolve_mapping(public.identifier_type_of(resolve_mapping.identifier), resolve_mapping.identifier) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
 END;
 
+CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifier_value text, as_of date, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT r.identifier_type,
+     r.identifier_value,
+     r.ticker,
+     r.status,
+     r.fetch_requested,
+     r.resolved_via,
+     r.id,
+     r.has_no_results,
+     r.start_date,
+     r.end_date,
+     r.last_fetched_date,
+     r.figi,
+     r.composite_figi,
+     r.share_class_figi,
+     r.name,
+     r.exch_code,
+     r.security_type,
+     r.security_type2,
+     r.market_sector,
+     r.source,
+     r.alternatives
+    FROM public.resolve_mapping(resolve_mapping.identifier_type, resolve_mapping.identifier_value, figi_private.end_of_day(resolve_mapping.as_of), resolve_mapping.max_age) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+END;
+
 CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifier_value text, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
  RETURNS SETOF public.resolved_mapping
  LANGUAGE sql
@@ -1480,6 +1541,36 @@ BEGIN ATOMIC
       LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mapping.identifier_type, resolve_mapping.identifier_value, resolve_mapping.as_of, resolve_mapping.max_age, (m.id IS NOT NULL)) AS answer
            WHERE ((m.id IS NULL) OR ((resolve_mapping.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mapping.max_age))))
           OFFSET 0) rest ON (true));
+END;
+
+CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of date, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping_element
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT r.identifier_type,
+     r.identifier_value,
+     r.ticker,
+     r.status,
+     r.fetch_requested,
+     r.resolved_via,
+     r.id,
+     r.has_no_results,
+     r.start_date,
+     r.end_date,
+     r.last_fetched_date,
+     r.figi,
+     r.composite_figi,
+     r.share_class_figi,
+     r.name,
+     r.exch_code,
+     r.security_type,
+     r.security_type2,
+     r.market_sector,
+     r.source,
+     r.alternatives,
+     r.ordinality
+    FROM public.resolve_mappings(resolve_mappings.identifier_type, resolve_mappings.identifier_values, figi_private.end_of_day(resolve_mappings.as_of), resolve_mappings.max_age) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, ordinality);
 END;
 
 CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
@@ -1839,6 +1930,9 @@ comment on function figi_private.block_api_budget(text,interval) is
 comment on function figi_private.claim_requests(text,integer,integer,interval,text[],text[]) is
   'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
 
+comment on function figi_private.end_of_day(date) is
+  'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
+
 comment on function figi_private.exhaust_api_budget(text,integer,interval,interval) is
   'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
 
@@ -1938,8 +2032,11 @@ comment on function public.isin_of_cusip(text,text) is
 comment on function public.mapping_history(text,text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 
+comment on function public.mappings_as_of(date) is
+  'What was in effect at the end of that day, which is the whole day in UTC, whatever the session''s time zone: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without its type is an instant: write date ''2021-03-09''.';
+
 comment on function public.mappings_as_of(timestamp with time zone) is
-  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC.';
 
 comment on function public.normalize_cusip(text) is
   'The CUSIP, CINS or PPN that a text means, in nine characters, up to three zeros that a spreadsheet dropped put back; null where the check digit does not prove it, and for 000000000, which means none: normalize_cusip(''37833100'') is ''037833100''.';
@@ -1959,8 +2056,14 @@ comment on function public.refresh_stale(interval,integer) is
 comment on function public.resolve_mapping(text) is
   'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
 
+comment on function public.resolve_mapping(text,text,date,interval) is
+  'The same as resolve_mapping with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now. For a column of dates, or written as date ''2021-03-09'': a literal without its type is an instant in the session''s time zone.';
+
 comment on function public.resolve_mapping(text,text,timestamp with time zone,interval) is
-  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). as_of written as a literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC. max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+
+comment on function public.resolve_mappings(text,text[],date,interval) is
+  'The same as resolve_mappings with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now.';
 
 comment on function public.resolve_mappings(text,text[],timestamp with time zone,interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';

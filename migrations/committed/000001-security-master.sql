@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8e80621b59958e0d905c97ad217fb85a4c2448a1
+--! Hash: sha1:533900b2df755a5b321ba5c39113d832d2b482df
 --! Message: security master
 
 create schema figi_private;
@@ -628,6 +628,23 @@ revoke execute on function figi_private.is_fresh(timestamptz, interval) from pub
 comment on function figi_private.is_fresh(timestamptz, interval) is
   'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
 --! EndIncluded functions/is_fresh.sql
+--! Included functions/end_of_day.sql
+-- The one place for "a date is the whole day in UTC, and as of it means at its end", whatever the session's time zone. In
+-- timestamp without zone until the last step: the operators on timestamptz are only stable.
+create or replace function figi_private.end_of_day(day date)
+returns timestamptz
+language sql
+immutable
+parallel safe
+return case
+  when day > date '294276-12-31' then timestamptz 'infinity'
+  else (day + time '23:59:59.999999') at time zone 'UTC'
+end;
+
+revoke execute on function figi_private.end_of_day(date) from public;
+comment on function figi_private.end_of_day(date) is
+  'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
+--! EndIncluded functions/end_of_day.sql
 
 --! Included functions/stripe_of.sql
 -- Writers lock stripes of identifiers, in ascending order, before they compare: a lock an identifier would exhaust the
@@ -1436,7 +1453,7 @@ end;
 
 revoke execute on function public.resolve_mapping(text, text, timestamptz, interval) from public;
 comment on function public.resolve_mapping(text, text, timestamptz, interval) is
-  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). as_of written as a literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC. max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
 --! EndIncluded functions/resolve_mapping.sql
 --! Included functions/resolve_mapping_of_untyped.sql
 -- For whoever has a column of mixed CUSIPs and ISINs. What is no identifier at all goes through with a null type, and
@@ -1458,6 +1475,33 @@ revoke execute on function public.resolve_mapping(text) from public;
 comment on function public.resolve_mapping(text) is
   'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
 --! EndIncluded functions/resolve_mapping_of_untyped.sql
+--! Included functions/resolve_mapping_of_day.sql
+-- As of a day. Without a default for as_of, so that a call without it, or with a null or literal of no type, means the
+-- other one: timestamptz is the preferred type.
+create or replace function public.resolve_mapping(
+  identifier_type text,
+  identifier_value text,
+  as_of date,
+  max_age interval default null
+)
+returns setof public.resolved_mapping
+language sql
+stable
+rows 1
+begin atomic
+  select r.*
+  from public.resolve_mapping(
+    resolve_mapping.identifier_type,
+    resolve_mapping.identifier_value,
+    figi_private.end_of_day(resolve_mapping.as_of),
+    resolve_mapping.max_age
+  ) r;
+end;
+
+revoke execute on function public.resolve_mapping(text, text, date, interval) from public;
+comment on function public.resolve_mapping(text, text, date, interval) is
+  'The same as resolve_mapping with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now. For a column of dates, or written as date ''2021-03-09'': a literal without its type is an instant in the session''s time zone.';
+--! EndIncluded functions/resolve_mapping_of_day.sql
 --! Included functions/resolve_mappings.sql
 -- A portfolio in one statement. The same probe and the same gate as in resolve_mapping, written as one join and not as
 -- a lateral call for each element: so the planner may hash as well as probe.
@@ -1524,6 +1568,31 @@ revoke execute on function public.resolve_mappings(text, text[], timestamptz, in
 comment on function public.resolve_mappings(text, text[], timestamptz, interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
 --! EndIncluded functions/resolve_mappings.sql
+--! Included functions/resolve_mappings_of_day.sql
+-- As of a day; without a default for as_of, as in resolve_mapping.
+create or replace function public.resolve_mappings(
+  identifier_type text,
+  identifier_values text[],
+  as_of date,
+  max_age interval default null
+)
+returns setof public.resolved_mapping_element
+language sql
+stable
+begin atomic
+  select r.*
+  from public.resolve_mappings(
+    resolve_mappings.identifier_type,
+    resolve_mappings.identifier_values,
+    figi_private.end_of_day(resolve_mappings.as_of),
+    resolve_mappings.max_age
+  ) r;
+end;
+
+revoke execute on function public.resolve_mappings(text, text[], date, interval) from public;
+comment on function public.resolve_mappings(text, text[], date, interval) is
+  'The same as resolve_mappings with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now.';
+--! EndIncluded functions/resolve_mappings_of_day.sql
 --! Included functions/mappings_as_of.sql
 -- For joins with holdings of one date: inlined to a scan of the table.
 create or replace function public.mappings_as_of(as_of timestamptz)
@@ -1541,8 +1610,25 @@ end;
 
 revoke execute on function public.mappings_as_of(timestamptz) from public;
 comment on function public.mappings_as_of(timestamptz) is
-  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC.';
 --! EndIncluded functions/mappings_as_of.sql
+--! Included functions/mappings_as_of_day.sql
+-- For joins with holdings of one day, or lateral with a column of days: inlined as the other one is.
+create or replace function public.mappings_as_of(as_of date)
+returns setof public.mapping_periods
+language sql
+stable
+parallel safe
+rows 1000000
+begin atomic
+  select m.*
+  from public.mappings_as_of(figi_private.end_of_day(mappings_as_of.as_of)) m;
+end;
+
+revoke execute on function public.mappings_as_of(date) from public;
+comment on function public.mappings_as_of(date) is
+  'What was in effect at the end of that day, which is the whole day in UTC, whatever the session''s time zone: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without its type is an instant: write date ''2021-03-09''.';
+--! EndIncluded functions/mappings_as_of_day.sql
 --! Included functions/mapping_history.sql
 create or replace function public.mapping_history(identifier_type text, identifier_value text)
 returns setof public.mapping_periods
