@@ -124,6 +124,8 @@ CREATE INDEX fetch_requests_setbacks ON figi_private.fetch_requests USING btree 
 
 CREATE INDEX security_mappings_oldest_fetch ON public.security_mappings USING btree (last_fetched_date) WHERE (COALESCE(end_date, 'infinity'::timestamp with time zone) = 'infinity'::timestamp with time zone);
 
+CREATE INDEX security_mappings_recent_starts ON public.security_mappings USING brin (start_date) WITH (pages_per_range='8', autosummarize='on');
+
 CREATE UNIQUE INDEX security_mappings_history ON public.security_mappings USING btree (identifier_type, identifier_value, start_date);
 
 CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings USING btree (identifier_type, identifier_value) WHERE (end_date IS NULL);
@@ -131,6 +133,17 @@ CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings U
 CREATE TRIGGER forbid_overlap_after_insert AFTER INSERT ON public.security_mappings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_insert();
 
 CREATE TRIGGER forbid_overlap_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_update();
+
+create view figi_private.recorded_periods as
+ SELECT identifier_type,
+    identifier_value,
+    ticker,
+    start_date,
+    name,
+    figi,
+    source,
+    created_at
+   FROM public.security_mappings m;
 
 create view public.current_mappings as
  SELECT id,
@@ -1280,6 +1293,60 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.mapping_changes(since timestamp with time zone)
+ RETURNS TABLE(identifier_type text, identifier_value text, changed_at timestamp with time zone, kind text, from_ticker text, to_ticker text, name text, figi text, source text, recorded_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT m.identifier_type,
+     m.identifier_value,
+     m.start_date,
+     change.kind,
+     COALESCE(previous.ticker, earlier.ticker) AS "coalesce",
+     m.ticker,
+         CASE
+             WHEN (m.ticker IS NULL) THEN previous.name
+             ELSE m.name
+         END AS name,
+         CASE
+             WHEN (m.ticker IS NULL) THEN previous.figi
+             ELSE m.figi
+         END AS figi,
+     m.source,
+     m.created_at
+    FROM (((figi_private.recorded_periods m
+      LEFT JOIN LATERAL ( SELECT p.ticker,
+             p.has_no_results,
+             p.name,
+             p.figi
+            FROM public.mapping_periods p
+           WHERE ((p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date))
+           ORDER BY p.start_date DESC
+          LIMIT 1) previous ON (true))
+      LEFT JOIN LATERAL ( SELECT p.ticker
+            FROM public.mapping_periods p
+           WHERE ((m.ticker IS NOT NULL) AND previous.has_no_results AND (p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date) AND (p.ticker IS NOT NULL))
+           ORDER BY p.start_date DESC
+          LIMIT 1) earlier ON (true))
+      CROSS JOIN LATERAL ( SELECT
+                 CASE
+                     WHEN (m.ticker IS NULL) THEN
+                     CASE
+                         WHEN (previous.ticker IS NOT NULL) THEN 'retired'::text
+                         ELSE NULL::text
+                     END
+                     WHEN (previous.ticker IS NOT NULL) THEN
+                     CASE
+                         WHEN (figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker)) THEN 'renamed'::text
+                         ELSE NULL::text
+                     END
+                     WHEN (earlier.ticker IS NOT NULL) THEN 'revived'::text
+                     ELSE 'first_seen'::text
+                 END AS kind) change)
+   WHERE ((m.start_date >= mapping_changes.since) AND (change.kind IS NOT NULL))
+   ORDER BY m.start_date, m.identifier_type, m.identifier_value;
+END;
+
 CREATE OR REPLACE FUNCTION public.mapping_history(identifier_type text, identifier_value text)
  RETURNS SETOF public.mapping_periods
  LANGUAGE sql
@@ -2029,6 +2096,9 @@ comment on function public.isin_check_digit(text) is
 comment on function public.isin_of_cusip(text,text) is
   'The ISIN of a CUSIP in a country, by its two letters in any case; null where the CUSIP is none, holds *, @ or #, or the country is not two letters: isin_of_cusip(''037833100'', ''US'') is ''US0378331005''.';
 
+comment on function public.mapping_changes(timestamp with time zone) is
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+
 comment on function public.mapping_history(text,text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 
@@ -2094,6 +2164,9 @@ comment on type public.resolved_mapping is
 
 comment on type public.resolved_mapping_element is
   'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
+
+comment on view figi_private.recorded_periods is
+  'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';
 
 comment on view public.current_mappings is
   'What holds now, negatives included (ticker null), whatever its age: one row an identifier. Join it on identifier_type and identifier_value; it requests no fetches.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:533900b2df755a5b321ba5c39113d832d2b482df
+--! Hash: sha1:51789ff050977879a1adfb0b5a0125a80f80d4aa
 --! Message: security master
 
 create schema figi_private;
@@ -365,6 +365,12 @@ create index security_mappings_oldest_fetch
   on public.security_mappings (last_fetched_date)
   where coalesce(end_date, 'infinity') = 'infinity';
 
+-- For mapping_changes: a thousandth of a B-tree's size, and hardly a cost for writers. Few ranges hold a recent beginning,
+-- wherever later updates move the rows.
+create index security_mappings_recent_starts
+  on public.security_mappings using brin (start_date)
+  with (pages_per_range = 8, autosummarize = on);
+
 comment on table public.security_mappings is
   'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
 comment on column public.security_mappings.id is
@@ -568,6 +574,25 @@ revoke all on public.mapping_periods from public;
 comment on view public.mapping_periods is
   'Every period of every identifier, past and present: start_date inclusive, end_date exclusive or null while it holds.';
 --! EndIncluded views/mapping_periods.sql
+--! Included views/recorded_periods.sql
+-- What mapping_changes reads: it is inlined, and an analyst has no right on the table. Without usage of the schema nobody
+-- can name it.
+create or replace view figi_private.recorded_periods as
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.ticker,
+    m.start_date,
+    m.name,
+    m.figi,
+    m.source,
+    m.created_at
+  from public.security_mappings m;
+
+revoke all on figi_private.recorded_periods from public;
+comment on view figi_private.recorded_periods is
+  'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';
+--! EndIncluded views/recorded_periods.sql
 --! Included views/current_mappings.sql
 -- For joins with a table of holdings: the planner sees through it to a plain scan of the open rows.
 create or replace view public.current_mappings as
@@ -1648,6 +1673,80 @@ revoke execute on function public.mapping_history(text, text) from public;
 comment on function public.mapping_history(text, text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 --! EndIncluded functions/mapping_history.sql
+--! Included functions/mapping_changes.sql
+-- Every period that begins at or after an instant, compared with the one before it. The beginnings are found by the BRIN
+-- index, what came before by the index of the history: two probes a period at most.
+create or replace function public.mapping_changes(since timestamptz)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  changed_at timestamptz,
+  kind text,
+  from_ticker text,
+  to_ticker text,
+  name text,
+  figi text,
+  source text,
+  recorded_at timestamptz
+)
+language sql
+stable
+parallel safe
+rows 1000
+begin atomic
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.start_date,
+    change.kind,
+    coalesce(previous.ticker, earlier.ticker),
+    m.ticker,
+    case when m.ticker is null then previous.name else m.name end,
+    case when m.ticker is null then previous.figi else m.figi end,
+    m.source,
+    m.created_at
+  from figi_private.recorded_periods m
+  left join lateral (
+    select p.ticker, p.has_no_results, p.name, p.figi
+    from public.mapping_periods p
+    where p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+    order by p.start_date desc
+    limit 1
+  ) previous on true
+  left join lateral (
+    select p.ticker
+    from public.mapping_periods p
+    where m.ticker is not null
+      and previous.has_no_results
+      and p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+      and p.ticker is not null
+    order by p.start_date desc
+    limit 1
+  ) earlier on true
+  cross join lateral (
+    select
+      case
+        when m.ticker is null then
+          case when previous.ticker is not null then 'retired' end
+        when previous.ticker is not null then
+          case when figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker) then 'renamed' end
+        when earlier.ticker is not null then 'revived'
+        else 'first_seen'
+      end as kind
+  ) change
+  where m.start_date >= mapping_changes.since
+    and change.kind is not null
+  order by m.start_date, m.identifier_type, m.identifier_value;
+end;
+
+revoke execute on function public.mapping_changes(timestamptz) from public;
+comment on function public.mapping_changes(timestamptz) is
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+--! EndIncluded functions/mapping_changes.sql
 --! Included functions/stale_mappings.sql
 -- Open rows, in the words of the index security_mappings_oldest_fetch.
 create or replace function public.stale_mappings(max_age interval default null, max_rows integer default null)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { packageRoot } from '../package_root.ts'
+import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addHistory } from './commands/history.ts'
 import { addMigrate } from './commands/migrate.ts'
@@ -41,6 +42,7 @@ const commands = [
   addStart,
   addResolve,
   addHistory,
+  addChanges,
   addStats,
   addRefresh,
   addClear,

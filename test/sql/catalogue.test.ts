@@ -123,6 +123,7 @@ test('what plpgsql calls by a bare name is in pg_catalog, or the search_path is 
       `public.mappings_as_of(date '2020-01-01')`,
       `public.resolve_mapping('CUSIP', '594918104', date '2020-01-01')`,
       `public.resolve_mappings('CUSIP', '{594918104,x}', date '2020-01-01')`,
+      `public.mapping_changes('2020-01-01')`,
       `public.stale_mappings('0')`,
       `public.refresh_stale('0')`,
       `public.cache_stats()`,

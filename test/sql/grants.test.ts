@@ -25,10 +25,12 @@ const analystFunctions = [
   'cusip_check_digit(text)',
   'figi_private.end_of_day(date)',
   'figi_private.is_fresh(timestamp with time zone,interval)',
+  'figi_private.plain_ticker(text)',
   'figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean)',
   'identifier_type_of(text)',
   'isin_check_digit(text)',
   'isin_of_cusip(text,text)',
+  'mapping_changes(timestamp with time zone)',
   'mapping_history(text,text)',
   'mappings_as_of(date)',
   'mappings_as_of(timestamp with time zone)',
@@ -42,6 +44,13 @@ const analystFunctions = [
   'resolve_mappings(text,text[],date,interval)',
   'resolve_mappings(text,text[],timestamp with time zone,interval)',
   'stale_mappings(interval,integer)',
+]
+
+/** The second in a schema where an analyst can name nothing. */
+const analystViews = [
+  'select current_mappings',
+  'select figi_private.recorded_periods',
+  'select mapping_periods',
 ]
 
 const workerFunctions = [
@@ -145,7 +154,7 @@ test('an analyst may execute the lookups and read two views, and nothing else wh
   await withRollback(async (sql) => {
     await sql.unsafe(script)
     assert.equal(await executable(sql, 'pgfigi_analyst'), analystFunctions)
-    assert.equal(await held(sql, 'pgfigi_analyst'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await held(sql, 'pgfigi_analyst'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_analyst'), ['usage public'])
   })
 })
@@ -154,7 +163,7 @@ test('a worker may also execute what claims and records, and has no right on a t
   await withRollback(async (sql) => {
     await sql.unsafe(script)
     assert.equal(await executable(sql, 'pgfigi_worker'), [...analystFunctions, ...workerFunctions].sort())
-    assert.equal(await held(sql, 'pgfigi_worker'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await held(sql, 'pgfigi_worker'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_worker'), [
       'usage figi_private',
       'usage graphile_worker',
@@ -210,6 +219,8 @@ test('an analyst can use each of the other functions and views, inlined or not',
       `select * from resolve_mapping('CUSIP', '037833100', (select date '2021-01-01'))`,
       `select * from resolve_mappings('CUSIP', '{037833100}', date '2021-01-01')`,
       `select * from stale_mappings()`,
+      `select * from mapping_changes('2019-01-01')`,
+      `select * from mapping_changes((select timestamptz '2019-01-01'))`,
       `select * from cache_stats()`,
       `select resolve_mapping('CUSIP', '037833100')`,
       `select (resolve_mapping('CUSIP', v)).ticker from unnest(array['037833100']) v`,
@@ -247,6 +258,7 @@ test('an analyst is refused everything else', async () => {
       `update current_mappings set ticker = 'X'`,
       `delete from mapping_periods`,
       `insert into current_mappings (identifier_type, identifier_value, ticker, start_date, last_fetched_date) values ('CUSIP', '037833100', 'X', now(), now())`,
+      `select * from figi_private.recorded_periods`,
       `select * from figi_private.fetch_requests`,
       `select * from figi_private.api_budgets`,
       `select figi_private.resolve_rest('CUSIP', '037833100', null, null, true)`,
