@@ -78,6 +78,23 @@ create table figi_private.fetch_requests (
   constraint fetch_requests_priority_is_known CHECK ((priority = ANY (ARRAY[0, 1, 2])))
 );
 
+create table figi_private.sightings (
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  ticker text collate "C" not null,
+  source text collate "C" not null,
+  seen tstzmultirange not null,
+  held tstzmultirange not null,
+  details jsonb,
+  details_at timestamp with time zone,
+  constraint sightings_pkey PRIMARY KEY (identifier_type, identifier_value, ticker, source),
+  constraint sightings_details_have_a_time CHECK (((details IS NULL) = (details_at IS NULL))),
+  constraint sightings_held_was_seen CHECK ((isempty(seen) OR (seen @> held))),
+  constraint sightings_seen_is_bounded CHECK ((isempty(seen) OR (isfinite(lower(seen)) AND isfinite(upper(seen))))),
+  constraint sightings_source_is_known CHECK ((source = ANY (ARRAY['import'::text, 'sec_ftd'::text]))),
+  constraint sightings_unseen_is_a_negative_of_unknown_date CHECK (((NOT isempty(seen)) OR ((ticker = ''::text) AND (NOT isempty(held)))))
+);
+
 create table public.security_mappings (
   id bigint not null generated always as identity,
   identifier_type text collate "C" not null,
@@ -99,6 +116,7 @@ create table public.security_mappings (
   market_sector text,
   source text not null default 'openfigi'::text,
   alternatives jsonb,
+  is_derived boolean not null default false,
   constraint security_mappings_pkey PRIMARY KEY (id),
   constraint security_mappings_alternatives_is_an_array CHECK ((jsonb_typeof(alternatives) = 'array'::text)),
   constraint security_mappings_dates_are_finite CHECK ((isfinite(start_date) AND isfinite(end_date) AND isfinite(last_fetched_date))),
@@ -330,6 +348,150 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
+ RETURNS TABLE(ticker text, start_date timestamp with time zone, end_date timestamp with time zone, last_fetched_date timestamp with time zone, source text, details jsonb)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ WITH standing AS (
+          SELECT m.ticker,
+             COALESCE(figi_private.plain_ticker(m.ticker), ''::text) AS plain,
+             m.start_date,
+             COALESCE(m.end_date, 'infinity'::timestamp with time zone) AS end_date
+            FROM public.security_mappings m
+           WHERE ((m.identifier_type = derived_periods.p_identifier_type) AND (m.identifier_value = derived_periods.p_identifier_value) AND (NOT m.is_derived))
+         ), sighted AS (
+          SELECT s.identifier_type,
+             s.identifier_value,
+             s.ticker,
+             s.source,
+             s.seen,
+             s.held,
+             s.details,
+             s.details_at,
+             figi_private.plain_ticker(s.ticker) AS plain,
+             row_number() OVER (ORDER BY (s.source = 'import'::text) DESC, (lower(s.seen)) DESC, s.ticker) AS rank
+            FROM figi_private.sightings s
+           WHERE ((s.identifier_type = derived_periods.p_identifier_type) AND (s.identifier_value = derived_periods.p_identifier_value))
+         ), shown AS (
+          SELECT s.plain,
+             s.rank,
+             lower(piece.range) AS start_date,
+             upper(piece.range) AS end_date,
+             s.held
+            FROM (sighted s
+              CROSS JOIN LATERAL unnest(((s.seen - COALESCE(( SELECT range_agg(taken.range) AS range_agg
+                    FROM (sighted better
+                      CROSS JOIN LATERAL unnest(
+                         CASE
+                             WHEN (better.source = s.source) THEN better.seen
+                             ELSE figi_private.whole_days(better.seen)
+                         END) taken(range))
+                   WHERE ((better.rank < s.rank) AND (better.plain <> s.plain))), '{}'::tstzmultirange)) - COALESCE(( SELECT range_agg(tstzrange(f.start_date, f.end_date)) AS range_agg
+                    FROM standing f), '{}'::tstzmultirange))) piece(range))
+         ), in_order AS (
+          SELECT p.plain,
+             p.start_date,
+             p.end_date,
+             p.rank,
+             p.held,
+             p.stands,
+             (p.stands OR lag(p.stands, 1, true) OVER "time" OR (lag(p.plain) OVER "time" <> p.plain)) AS begins
+            FROM ( SELECT shown.plain,
+                     shown.start_date,
+                     shown.end_date,
+                     shown.rank,
+                     shown.held,
+                     false AS stands
+                    FROM shown
+                 UNION ALL
+                  SELECT f.plain,
+                     f.start_date,
+                     f.end_date,
+                     NULL::bigint,
+                     NULL::tstzmultirange,
+                     true
+                    FROM standing f) p
+           WINDOW "time" AS (ORDER BY p.start_date, p.end_date, p.rank)
+         ), numbered AS (
+          SELECT o.plain,
+             o.start_date,
+             o.end_date,
+             o.rank,
+             o.held,
+             o.stands,
+             o.begins,
+             count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.start_date, o.end_date, o.rank) AS run
+            FROM in_order o
+         ), runs AS (
+          SELECT n.run,
+             n.plain,
+             n.stands,
+             min(n.start_date) AS start_date,
+             max(n.end_date) AS end_date,
+             min(n.rank) AS rank,
+             array_agg(n.rank) AS ranks,
+             (upper(range_agg(held_then.range)) - '00:00:00.000001'::interval) AS held_at
+            FROM (numbered n
+              LEFT JOIN LATERAL unnest((n.held * tstzmultirange(tstzrange(n.start_date, n.end_date)))) held_then(range) ON (true))
+           GROUP BY n.run, n.plain, n.stands
+         ), neighbours AS (
+          SELECT r.run,
+             r.plain,
+             r.stands,
+             r.start_date,
+             r.end_date,
+             r.rank,
+             r.ranks,
+             r.held_at,
+             lead(r.start_date) OVER "time" AS next_start,
+             lead(r.stands) OVER "time" AS next_stands,
+             lead(r.plain) OVER "time" AS next_plain
+            FROM runs r
+           WINDOW "time" AS (ORDER BY r.run)
+         )
+  SELECT NULLIF(COALESCE(( SELECT f.ticker
+            FROM standing f
+           WHERE (f.plain = n.plain)
+           ORDER BY f.start_date DESC
+          LIMIT 1), ( SELECT s.ticker
+            FROM sighted s
+           WHERE (s.rank = n.rank))), ''::text) AS "nullif",
+     n.start_date,
+         CASE
+             WHEN (n.next_start IS NULL) THEN
+             CASE
+                 WHEN (n.held_at IS NULL) THEN n.end_date
+                 ELSE NULL::timestamp with time zone
+             END
+             WHEN (n.next_stands AND (n.next_plain <> n.plain) AND (n.held_at IS NULL)) THEN n.end_date
+             ELSE n.next_start
+         END AS next_start,
+     COALESCE(n.held_at, GREATEST(n.start_date, (n.end_date - '24:00:00'::interval))) AS "coalesce",
+     ( SELECT s.source
+            FROM sighted s
+           WHERE (s.rank = n.rank)) AS source,
+     ( SELECT s.details
+            FROM sighted s
+           WHERE ((s.rank = ANY (n.ranks)) AND (s.details IS NOT NULL))
+           ORDER BY (s.source = 'import'::text) DESC, s.details_at DESC, s.rank
+          LIMIT 1) AS details
+    FROM neighbours n
+   WHERE (NOT n.stands)
+ UNION ALL
+  SELECT NULL::text,
+     lower(u.held) AS lower,
+     NULL::timestamp with time zone,
+     '1900-01-01 00:00:00+00'::timestamp with time zone,
+     u.source,
+     NULL::jsonb
+    FROM sighted u
+   WHERE (isempty(u.seen) AND (NOT (EXISTS ( SELECT
+            FROM sighted s
+           WHERE (NOT isempty(s.seen))))) AND (NOT (EXISTS ( SELECT
+            FROM standing f))));
+END;
+
 CREATE OR REPLACE FUNCTION figi_private.end_of_day(day date)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -353,6 +515,176 @@ begin
     return;
   end if;
   perform figi_private.block_api_budget(p_budget, p_for);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p_identifier_values text[], OUT contested_types text[], OUT contested_values text[], OUT closed bigint, OUT opened bigint, OUT since timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_periods public.security_mappings[];
+  v_deleted timestamptz[];
+  v_updated timestamptz[];
+  v_inserted timestamptz[];
+  v_has_derived boolean;
+begin
+  select
+    array_agg(i.identifier_type) filter (where i.is_contested),
+    array_agg(i.identifier_value) filter (where i.is_contested),
+    bool_or(i.has_derived)
+  into contested_types, contested_values, v_has_derived
+  from (
+    select
+      i.identifier_type,
+      i.identifier_value,
+      m.has_derived,
+      m.has_standing or s.tickers <> 1 or s.is_undated as is_contested
+    from (
+      select distinct i.identifier_type, i.identifier_value
+      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+    ) i
+    cross join lateral (
+      select
+        coalesce(bool_or(m.is_derived), false) as has_derived,
+        coalesce(bool_or(not m.is_derived), false) as has_standing
+      from public.security_mappings m
+      where m.identifier_type = i.identifier_type
+        and m.identifier_value = i.identifier_value
+    ) m
+    cross join lateral (
+      select count(*) as tickers, coalesce(bool_or(isempty(s.seen)), false) as is_undated
+      from figi_private.sightings s
+      where s.identifier_type = i.identifier_type
+        and s.identifier_value = i.identifier_value
+    ) s
+  ) i;
+
+  select array_agg(
+    row(
+      null, p.identifier_type, p.identifier_value, p.ticker, p.ticker is null, p.start_date, p.end_date,
+      p.last_fetched_date, null, null, p.details ->> 'figi', p.details ->> 'composite_figi',
+      p.details ->> 'share_class_figi', p.details ->> 'name', p.details ->> 'exch_code', p.details ->> 'security_type',
+      p.details ->> 'security_type2', p.details ->> 'market_sector', p.source, null, true
+    )::public.security_mappings
+    order by p.identifier_type, p.identifier_value, p.start_date
+  )
+  into v_periods
+  from (
+    select c.identifier_type, c.identifier_value, d.*
+    from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
+    union all
+    select
+      i.identifier_type,
+      i.identifier_value,
+      nullif(s.ticker, ''),
+      lower(s.seen),
+      case when isempty(s.held) then upper(s.seen) end,
+      coalesce(
+        upper(s.held) - interval '1 microsecond',
+        greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
+      ),
+      s.source,
+      s.details
+    from (
+      select i.identifier_type, i.identifier_value
+      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+      except
+      select c.identifier_type, c.identifier_value
+      from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    ) i
+    cross join lateral (
+      select s.*
+      from figi_private.sightings s
+      where s.identifier_type = i.identifier_type
+        and s.identifier_value = i.identifier_value
+      offset 0
+    ) s
+  ) p;
+
+  if v_has_derived then
+    with gone as (
+      delete from public.security_mappings m
+      using (
+        select i.identifier_type, i.identifier_value
+        from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+        group by i.identifier_type, i.identifier_value
+      ) i
+      where m.identifier_type = i.identifier_type
+        and m.identifier_value = i.identifier_value
+        and m.is_derived
+        and (m.identifier_type, m.identifier_value, m.start_date) not in (
+          select p.identifier_type, p.identifier_value, p.start_date
+          from unnest(v_periods) p
+        )
+      returning m.start_date
+    )
+    select array_agg(gone.start_date) into v_deleted from gone;
+
+    with mended as (
+      update public.security_mappings m
+      set
+        ticker = p.ticker,
+        has_no_results = p.has_no_results,
+        end_date = p.end_date,
+        last_fetched_date = p.last_fetched_date,
+        figi = p.figi,
+        composite_figi = p.composite_figi,
+        share_class_figi = p.share_class_figi,
+        name = p.name,
+        exch_code = p.exch_code,
+        security_type = p.security_type,
+        security_type2 = p.security_type2,
+        market_sector = p.market_sector,
+        source = p.source,
+        updated_at = clock_timestamp()
+      from unnest(v_periods) p
+      where m.identifier_type = p.identifier_type
+        and m.identifier_value = p.identifier_value
+        and m.start_date = p.start_date
+        and m.is_derived
+        and (
+          m.ticker, m.end_date, m.last_fetched_date, m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code,
+          m.security_type, m.security_type2, m.market_sector, m.source
+        ) is distinct from (
+          p.ticker, p.end_date, p.last_fetched_date, p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code,
+          p.security_type, p.security_type2, p.market_sector, p.source
+        )
+      returning m.start_date
+    )
+    select array_agg(mended.start_date) into v_updated from mended;
+  end if;
+
+  with added as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, is_derived
+    )
+    select
+      p.identifier_type, p.identifier_value, p.ticker, p.has_no_results, p.start_date, p.end_date, p.last_fetched_date,
+      p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code, p.security_type, p.security_type2,
+      p.market_sector, p.source, p.is_derived
+    from unnest(v_periods) p
+    where not coalesce(v_has_derived, false)
+      or not exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = p.identifier_type
+          and m.identifier_value = p.identifier_value
+          and m.start_date = p.start_date
+      )
+    returning start_date
+  )
+  select array_agg(added.start_date) into v_inserted from added;
+
+  closed := coalesce(cardinality(v_deleted), 0) + coalesce(cardinality(v_updated), 0);
+  opened := coalesce(cardinality(v_inserted), 0);
+  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || v_inserted) as changed (start_date));
 end
 $function$;
 
@@ -494,6 +826,30 @@ BEGIN ATOMIC
            WHERE ((is_known.p_identifier_type = 'CUSIP'::text) AND (NOT m.has_no_results)))));
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.sightings[])
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ INSERT INTO figi_private.sightings AS s (identifier_type, identifier_value, ticker, source, seen, held, details, details_at)  SELECT n.identifier_type,
+             n.identifier_value,
+             n.ticker,
+             n.source,
+             n.seen,
+             n.held,
+             n.details,
+             n.details_at
+            FROM unnest(keep_sightings.p_sightings) n(identifier_type, identifier_value, ticker, source, seen, held, details, details_at) ON CONFLICT ON CONSTRAINT sightings_pkey DO UPDATE SET seen = (s.seen + excluded.seen), held =
+         CASE
+             WHEN (isempty(s.seen) AND (NOT isempty(excluded.seen))) THEN excluded.held
+             WHEN (isempty(excluded.seen) AND (NOT isempty(s.seen))) THEN s.held
+             ELSE (s.held + excluded.held)
+         END, details =
+         CASE
+             WHEN ((ROW(s.details_at, s.details) >= ROW(excluded.details_at, excluded.details)) OR (excluded.details IS NULL)) THEN s.details
+             ELSE excluded.details
+         END, details_at = GREATEST(s.details_at, excluded.details_at);
+END;
+
 CREATE OR REPLACE FUNCTION figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -630,6 +986,21 @@ BEGIN ATOMIC
   LIMIT next_identifiers.p_max_identifiers;
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.notify_changes(p_closed bigint, p_opened bigint, p_since timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if p_closed + p_opened > 0 then
+    perform pg_notify(
+      'mapping_changes',
+      json_build_object('closed', p_closed, 'opened', p_opened, 'since', to_char(p_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
+    );
+  end if;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.open_api_slots(p_budget text, p_capacity integer, p_window interval)
  RETURNS integer
  LANGUAGE sql
@@ -680,7 +1051,7 @@ CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(NULLIF(regexp_replace(upper((ticker COLLATE "C")), '[^A-Z0-9]'::text, ''::text, 'g'::text), ''::text), upper((ticker COLLATE "C")));
+RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9]'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
 
 CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
  RETURNS void
@@ -831,6 +1202,115 @@ begin
     and r.not_before > clock_timestamp();
 
   return v_written;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text[], p_identifier_values text[], p_tickers text[], p_froms timestamp with time zone[], p_untils timestamp with time zone[], p_held_ats timestamp with time zone[], p_details jsonb[], p_source text, OUT imported bigint, OUT unchanged bigint, OUT excluded bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_new figi_private.sightings[];
+  v_types text[];
+  v_values text[];
+  v_fitted record;
+begin
+  perform figi_private.lock_identifiers(p_identifier_types, p_identifier_values);
+
+  with given as (
+    select
+      r.identifier_type,
+      r.identifier_value,
+      coalesce(r.ticker, '') collate "C" as ticker,
+      case when r.seen_from is not null then tstzrange(r.seen_from, coalesce(r.seen_until, r.seen_from + interval '1 microsecond')) end as seen,
+      case when r.held_at is not null then tstzrange(r.held_at, r.held_at + interval '1 microsecond') end as held,
+      r.details,
+      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at
+    from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms, p_untils, p_held_ats, p_details)
+      as r (identifier_type, identifier_value, ticker, seen_from, seen_until, held_at, details)
+  ),
+  judged as (
+    select
+      g.*,
+      row_number() over (
+        partition by g.identifier_type, g.identifier_value, g.ticker, g.seen, g.held, g.details
+      ) = 1 and not coalesce(
+        case when g.seen is null then true else s.seen @> g.seen end
+        and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
+        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
+        false
+      ) as is_new
+    from given g
+    left join lateral (
+      select s.*
+      from figi_private.sightings s
+      where s.identifier_type = g.identifier_type
+        and s.identifier_value = g.identifier_value
+        and s.ticker = g.ticker
+        and s.source = p_source
+      offset 0
+    ) s on true
+  ),
+  added as (
+    select
+      j.identifier_type,
+      j.identifier_value,
+      j.ticker,
+      coalesce(range_agg(j.seen), '{}') as seen,
+      coalesce(
+        case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
+        '{}'
+      ) as held,
+      (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1] as details,
+      max(j.details_at) as details_at
+    from judged j
+    where j.is_new
+    group by j.identifier_type, j.identifier_value, j.ticker
+  )
+  select
+    (select count(*) from judged j where j.is_new),
+    (select count(*) from judged j where not j.is_new),
+    array_agg(
+      row(
+        a.identifier_type, a.identifier_value, a.ticker, p_source,
+        case when isempty(a.seen) then a.seen else a.seen + a.held end,
+        a.held, a.details, a.details_at
+      )::figi_private.sightings
+      order by a.identifier_type, a.identifier_value, a.ticker
+    ),
+    array_agg(a.identifier_type),
+    array_agg(a.identifier_value)
+  into imported, unchanged, v_new, v_types, v_values
+  from added a;
+
+  if v_new is not null then
+    perform figi_private.keep_sightings(v_new);
+    select * into v_fitted from figi_private.fit_periods(v_types, v_values);
+    perform figi_private.notify_changes(v_fitted.closed, v_fitted.opened, v_fitted.since);
+  end if;
+
+  select count(*)
+  into excluded
+  from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms)
+    as r (identifier_type, identifier_value, ticker, seen_from)
+  where not exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = r.identifier_type
+      and m.identifier_value = r.identifier_value
+      and m.start_date <= r.seen_from
+      and (m.end_date is null or m.end_date > r.seen_from)
+      and (
+        m.ticker is not distinct from r.ticker
+        or figi_private.plain_ticker(m.ticker) = figi_private.plain_ticker(r.ticker)
+      )
+    offset 0
+  )
+  and r.seen_from is not null;
 end
 $function$;
 
@@ -1059,6 +1539,203 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.restore_mappings(p_rows jsonb)
+ RETURNS TABLE(place bigint, outcome text, reason text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_sequence constant regclass := pg_get_serial_sequence('public.security_mappings', 'id');
+  v_given public.security_mappings[];
+  v_reasons text[];
+  v_is_there boolean[];
+begin
+  select array_agg(m order by r.place)
+  into v_given
+  from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  cross join lateral jsonb_populate_record(null::public.security_mappings, r.row) m;
+
+  perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) g;
+
+  select
+    array_agg(m.id is not null order by g.place),
+    array_agg(
+      case
+        when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then
+          format('%s is not a valid %s', quote_nullable(g.identifier_value), coalesce(g.identifier_type, 'identifier'))
+        when m.id is not null and (
+          m.ticker, m.end_date, m.last_fetched_date, m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code,
+          m.security_type, m.security_type2, m.market_sector, m.source, m.alternatives, m.is_derived
+        ) is distinct from (
+          g.ticker, g.end_date, g.last_fetched_date, g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code,
+          g.security_type, g.security_type2, g.market_sector, g.source, g.alternatives, g.is_derived
+        ) then
+          'the database has another period of this identifier that begins at the same time'
+      end
+      order by g.place
+    )
+  into v_is_there, v_reasons
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.*
+    from public.security_mappings m
+    where m.identifier_type = g.identifier_type
+      and m.identifier_value = g.identifier_value
+      and m.start_date = g.start_date
+    offset 0
+  ) m on true;
+
+  insert into public.security_mappings (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived
+  )
+  overriding system value
+  select
+    case when g.id is null or taken.id is not null then nextval(v_sequence) else g.id end,
+    g.identifier_type, g.identifier_value, g.ticker, g.ticker is null, g.start_date, g.end_date, g.last_fetched_date,
+    coalesce(g.created_at, clock_timestamp()), coalesce(g.updated_at, clock_timestamp()),
+    g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code, g.security_type, g.security_type2,
+    g.market_sector, g.source, g.alternatives, coalesce(g.is_derived, false)
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.id
+    from public.security_mappings m
+    where m.id = g.id
+    offset 0
+  ) taken on true
+  where v_reasons[g.place] is null
+    and not v_is_there[g.place];
+
+  perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
+
+  return query
+    select
+      p.place,
+      case when p.reason is not null then 'rejected' when p.is_there then 'unchanged' else 'imported' end,
+      p.reason
+    from unnest(v_reasons, v_is_there) with ordinality as p (reason, is_there, place)
+    order by p.place;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.restore_rows(p_table text, p_rows jsonb)
+ RETURNS TABLE(place bigint, outcome text, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_row jsonb;
+  v_message text;
+begin
+  if p_table not in ('security_mappings', 'sightings') or p_table is null then
+    raise exception 'a dump has no table %', coalesce(quote_literal(p_table), 'null')
+      using errcode = 'PF002', hint = 'It has security_mappings and sightings.';
+  end if;
+  begin
+    if p_table = 'sightings' then
+      return query select r.* from figi_private.restore_sightings(p_rows) r;
+    else
+      return query select r.* from figi_private.restore_mappings(p_rows) r;
+    end if;
+    return;
+  exception
+    when data_exception or integrity_constraint_violation then
+      if jsonb_array_length(p_rows) = 1 then
+        get stacked diagnostics v_message = message_text;
+        return query select 1::bigint, 'rejected', v_message;
+        return;
+      end if;
+  end;
+  for place, v_row in
+    select r.place, r.row
+    from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  loop
+    select r.outcome, r.reason
+    into outcome, reason
+    from figi_private.restore_rows(p_table, jsonb_build_array(v_row)) r;
+    return next;
+  end loop;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.restore_sightings(p_rows jsonb)
+ RETURNS TABLE(place bigint, outcome text, reason text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_given figi_private.sightings[];
+  v_outcomes text[];
+begin
+  select array_agg(s order by r.place)
+  into v_given
+  from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  cross join lateral jsonb_populate_record(null::figi_private.sightings, r.row) s;
+
+  perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) g;
+
+  select array_agg(
+    case
+      when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
+      when s.seen @> g.seen
+        and (s.held @> g.held or (isempty(g.seen) and not isempty(s.seen)))
+        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)) then 'unchanged'
+      else 'imported'
+    end
+    order by g.place
+  )
+  into v_outcomes
+  from unnest(v_given) with ordinality as g (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  left join lateral (
+    select s.*
+    from figi_private.sightings s
+    where s.identifier_type = g.identifier_type
+      and s.identifier_value = g.identifier_value
+      and s.ticker = g.ticker
+      and s.source = g.source
+    offset 0
+  ) s on true;
+
+  perform
+    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings)),
+    figi_private.fit_periods(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) with ordinality as g (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  where v_outcomes[g.place] = 'imported'
+  having count(*) > 0;
+
+  return query
+    select
+      p.place,
+      p.outcome,
+      case when p.outcome = 'rejected' then format('%s is not a valid %s', quote_nullable(v_given[p.place].identifier_value), coalesce(v_given[p.place].identifier_type, 'identifier')) end
+    from unnest(v_outcomes) with ordinality as p (outcome, place)
+    order by p.place;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.sister_mapping(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1123,6 +1800,15 @@ CREATE OR REPLACE FUNCTION figi_private.stripe_of(identifier_type text, identifi
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext((identifier_type || identifier_value)) & 255);
 
+CREATE OR REPLACE FUNCTION figi_private.whole_days(times tstzmultirange)
+ RETURNS tstzmultirange
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT COALESCE(range_agg(tstzrange(date_trunc('day'::text, lower(r.range), 'UTC'::text), (date_trunc('day'::text, (upper(r.range) - '00:00:00.000001'::interval), 'UTC'::text) + '24:00:00'::interval))), '{}'::tstzmultirange) AS "coalesce"
+    FROM unnest(whole_days.times) r(range);
+END;
+
 CREATE OR REPLACE FUNCTION public.cache_max_age(max_age interval DEFAULT NULL::interval)
  RETURNS interval
  LANGUAGE sql
@@ -1182,16 +1868,16 @@ begin
     and m.start_date >= v_now;
   get diagnostics v_begun_later = row_count;
 
+  -- Closed by hand, as it were: no later import opens it again.
   update public.security_mappings m
   set
     end_date = v_now,
+    is_derived = false,
     updated_at = v_now
   where m.end_date is null;
   get diagnostics v_closed = row_count;
   v_closed := v_closed + v_begun_later;
-  if v_closed > 0 then
-    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', 0)::text);
-  end if;
+  perform figi_private.notify_changes(v_closed, 0, v_now);
   return v_closed;
 end
 $function$;
@@ -1486,6 +2172,24 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.purge_cache()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '5s'
+AS $function$
+declare
+  v_forgotten bigint;
+begin
+  lock table public.security_mappings, figi_private.sightings, figi_private.fetch_requests in access exclusive mode;
+  select count(*) into v_forgotten from public.security_mappings m;
+  truncate public.security_mappings, figi_private.sightings, figi_private.fetch_requests;
+  perform figi_private.notify_changes(v_forgotten, 0, null);
+  return v_forgotten;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.refresh_stale(max_age interval DEFAULT NULL::interval, max_rows integer DEFAULT NULL::integer)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1731,8 +2435,9 @@ BEGIN ATOMIC
      u.security_type2,
      u.market_sector,
      u.source,
-     u.alternatives
-    FROM public.upsert_mappings(ARRAY[upsert_mapping.identifier_type], ARRAY[upsert_mapping.identifier_value], ARRAY[upsert_mapping.ticker], upsert_mapping.fetched_at, ARRAY[upsert_mapping.figi], ARRAY[upsert_mapping.composite_figi], ARRAY[upsert_mapping.share_class_figi], ARRAY[upsert_mapping.name], ARRAY[upsert_mapping.exch_code], ARRAY[upsert_mapping.security_type], ARRAY[upsert_mapping.security_type2], ARRAY[upsert_mapping.market_sector], ARRAY[upsert_mapping.alternatives], upsert_mapping.source) u(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+     u.alternatives,
+     u.is_derived
+    FROM public.upsert_mappings(ARRAY[upsert_mapping.identifier_type], ARRAY[upsert_mapping.identifier_value], ARRAY[upsert_mapping.ticker], upsert_mapping.fetched_at, ARRAY[upsert_mapping.figi], ARRAY[upsert_mapping.composite_figi], ARRAY[upsert_mapping.share_class_figi], ARRAY[upsert_mapping.name], ARRAY[upsert_mapping.exch_code], ARRAY[upsert_mapping.security_type], ARRAY[upsert_mapping.security_type2], ARRAY[upsert_mapping.market_sector], ARRAY[upsert_mapping.alternatives], upsert_mapping.source) u(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, is_derived);
 END;
 
 CREATE OR REPLACE FUNCTION public.upsert_mappings(identifier_types text[], identifier_values text[], tickers text[], fetched_at timestamp with time zone DEFAULT clock_timestamp(), figis text[] DEFAULT NULL::text[], composite_figis text[] DEFAULT NULL::text[], share_class_figis text[] DEFAULT NULL::text[], names text[] DEFAULT NULL::text[], exch_codes text[] DEFAULT NULL::text[], security_types text[] DEFAULT NULL::text[], security_types2 text[] DEFAULT NULL::text[], market_sectors text[] DEFAULT NULL::text[], alternatives jsonb[] DEFAULT NULL::jsonb[], source text DEFAULT 'openfigi'::text)
@@ -1748,6 +2453,8 @@ declare
   v_observations public.security_mappings[];
   v_types text[];
   v_values text[];
+  v_sighted_types text[];
+  v_sighted_values text[];
   v_closed bigint;
   v_opened bigint;
 begin
@@ -1774,7 +2481,7 @@ begin
       row(
         null, n.identifier_type, n.identifier_value, n.ticker, n.ticker is null, null, null, null, null, null,
         n.figi, n.composite_figi, n.share_class_figi, n.name, n.exch_code, n.security_type, n.security_type2,
-        n.market_sector, upsert_mappings.source, n.alternatives
+        n.market_sector, upsert_mappings.source, n.alternatives, false
       )::public.security_mappings as observation
     from (
       select
@@ -1818,6 +2525,26 @@ begin
 
   perform figi_private.lock_identifiers(v_types, v_values);
 
+  -- What was derived from sightings makes room for what is observed, and is fitted around it afterwards.
+  select array_agg(i.identifier_type), array_agg(i.identifier_value)
+  into v_sighted_types, v_sighted_values
+  from unnest(v_types, v_values) as i (identifier_type, identifier_value)
+  where exists (
+    select
+    from figi_private.sightings s
+    where s.identifier_type = i.identifier_type
+      and s.identifier_value = i.identifier_value
+    offset 0
+  );
+  if v_sighted_types is not null then
+    delete from public.security_mappings m
+    using unnest(v_sighted_types, v_sighted_values) as i (identifier_type, identifier_value)
+    where m.identifier_type = i.identifier_type
+      and m.identifier_value = i.identifier_value
+      and m.is_derived
+      and (m.end_date is null or m.end_date > upsert_mappings.fetched_at);
+  end if;
+
   with touched as (
     update public.security_mappings m
     set
@@ -1835,6 +2562,7 @@ begin
       source = case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.source else m.source end,
       alternatives =
         case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.alternatives else m.alternatives end,
+      is_derived = false,
       updated_at = clock_timestamp()
     from unnest(v_observations) as o
     where m.identifier_type = o.identifier_type
@@ -1874,9 +2602,10 @@ begin
   into v_opened
   from opened;
 
-  if v_closed + v_opened > 0 then
-    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', v_opened)::text);
+  if v_sighted_types is not null then
+    perform figi_private.fit_periods(v_sighted_types, v_sighted_values);
   end if;
+  perform figi_private.notify_changes(v_closed, v_opened, upsert_mappings.fetched_at);
 
   return query
     select latest.*
@@ -1925,6 +2654,30 @@ comment on column figi_private.fetch_requests.setbacks is
 comment on column figi_private.fetch_requests.unfiltered is
   'False: ask in the preferred market first. True: that market knew nothing, ask without a filter.';
 
+comment on column figi_private.sightings.details is
+  'Name, FIGIs and the like, by the column names of security_mappings, as of details_at; null where the source has none.';
+
+comment on column figi_private.sightings.details_at is
+  'The time of the details: later ones replace earlier ones.';
+
+comment on column figi_private.sightings.held is
+  'The instants, a microsecond each, at which the source said that this was the current answer, so that it holds until something else is known; empty where it was only seen.';
+
+comment on column figi_private.sightings.identifier_type is
+  'CUSIP or ISIN.';
+
+comment on column figi_private.sightings.identifier_value is
+  'The identifier as normalised.';
+
+comment on column figi_private.sightings.seen is
+  'When it was seen: days (UTC) of a daily file, the period that a table names, or the microsecond of a single observation. Empty for a negative that nobody can date.';
+
+comment on column figi_private.sightings.source is
+  'import for caches and tables of the user''s own, sec_ftd for the SEC''s fails-to-deliver files.';
+
+comment on column figi_private.sightings.ticker is
+  'The ticker as the source spells it; empty where the source says that there is none.';
+
 comment on column public.security_mappings.alternatives is
   'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
 
@@ -1954,6 +2707,9 @@ comment on column public.security_mappings.identifier_type is
 
 comment on column public.security_mappings.identifier_value is
   'The identifier as normalised: upper case, no separators, check digit right. 9 characters for a CUSIP, 12 for an ISIN.';
+
+comment on column public.security_mappings.is_derived is
+  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody wrote, which stands.';
 
 comment on column public.security_mappings.last_fetched_date is
   'When this answer was last observed. The age of a mapping is measured from here.';
@@ -1997,11 +2753,17 @@ comment on function figi_private.block_api_budget(text,interval) is
 comment on function figi_private.claim_requests(text,integer,integer,interval,text[],text[]) is
   'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
 
+comment on function figi_private.derived_periods(text,text) is
+  'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
+
 comment on function figi_private.end_of_day(date) is
   'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
 
 comment on function figi_private.exhaust_api_budget(text,integer,interval,interval) is
   'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
+
+comment on function figi_private.fit_periods(text[],text[]) is
+  'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
 
 comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
@@ -2018,6 +2780,9 @@ comment on function figi_private.is_fresh(timestamp with time zone,interval) is
 comment on function figi_private.is_known(text,text) is
   'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
 
+comment on function figi_private.keep_sightings(figi_private.sightings[]) is
+  'Adds sightings, at most one an identifier, ticker and source, to those that are kept. The caller holds the locks of the identifiers, and fits their periods.';
+
 comment on function figi_private.lock_identifiers(text[],text[]) is
   'Takes the write locks of these identifiers until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
 
@@ -2030,6 +2795,9 @@ comment on function figi_private.next_claim_in() is
 comment on function figi_private.next_identifiers(boolean,integer,integer,timestamp with time zone,text[],text[]) is
   'The identifiers that claim_requests would take next from the filtered or the unfiltered round, in order, none of them claimed by anybody at p_now, looking at no more than p_max_rows of the queue; ready_at is since when the first of its requests could be claimed, rows_read how much of the queue was looked at.';
 
+comment on function figi_private.notify_changes(bigint,bigint,timestamp with time zone) is
+  'Tells who listens to mapping_changes how many periods were closed or changed, how many are new, and since when (null: everything): what mapping_changes(since) wants. Nothing where nothing changed.';
+
 comment on function figi_private.open_api_slots(text,integer,interval) is
   'How many requests could be sent under the budget at this moment without waiting.';
 
@@ -2037,13 +2805,16 @@ comment on function figi_private.pending_requests(text[],text[]) is
   'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
 
 comment on function figi_private.plain_ticker(text) is
-  'A ticker in upper case with its letters and digits alone, so that spellings compare equal: BRKB for BRK/B. The ticker itself, in upper case, where nothing would be left; null for null.';
+  'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';
 
 comment on function figi_private.raise_overlap(bigint[]) is
   'Raises 23P01 for the first of these periods; does nothing for none.';
 
 comment on function figi_private.record_answers(jsonb,interval) is
   'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
+
+comment on function figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text) is
+  'Keeps what a file says, one place of the arrays a record, and fits the periods of the identifiers to it. Identifiers are normalised by the caller. The ticker (null: none) was seen from p_froms to p_untils (null: at that instant alone), and was the current answer at p_held_ats (null: it was only seen); without p_froms it is a negative of unknown date. Returns how many records said something new, how many did not, and how many do not show in the history. Raises PF003 outside read committed.';
 
 comment on function figi_private.release_claims(text,text[],text[],text) is
   'Gives claimed identifiers back: at once where p_error is null (never sent), else after a pause of 1 to 15 seconds that grows with each setback.';
@@ -2063,11 +2834,23 @@ comment on function figi_private.reserve_api_slot(text,integer,interval) is
 comment on function figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean) is
   'The part of resolve_mapping that runs only where the index probe found nothing, or something stale (p_is_stale): repair, sister identifier, request for a fetch.';
 
+comment on function figi_private.restore_mappings(jsonb) is
+  'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
+
+comment on function figi_private.restore_rows(text,jsonb) is
+  'Reads rows of a dump back: p_table is security_mappings or sightings, p_rows an array of objects with its columns. One row for each, in order: place from 1, outcome (imported, unchanged, rejected), and the reason of a rejection. Raises PF002 for another table, PF003 outside read committed.';
+
+comment on function figi_private.restore_sightings(jsonb) is
+  'Writes sightings from a dump, an array of objects with the columns of figi_private.sightings, and fits the periods to them. One row for each, in order, with its outcome (imported, unchanged, rejected). Raises where a row is malformed: then call it with each row alone.';
+
 comment on function figi_private.sister_mapping(text,text,timestamp with time zone) is
   'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
 
 comment on function figi_private.stripe_of(text,text) is
   'The lock stripe of an identifier, 0 to 255.';
+
+comment on function figi_private.whole_days(tstzmultirange) is
+  'The days in UTC that these times touch, whole.';
 
 comment on function public.cache_max_age(interval) is
   'The age from which a mapping is stale: the argument, else the setting pgfigi.cache_max_age (alter database ... set), else 60 days. Zero means that everything is always stale. Raises 22007 where the setting is no interval.';
@@ -2120,6 +2903,9 @@ comment on function public.normalize_identifier_type(text) is
 comment on function public.normalize_isin(text) is
   'The ISIN that a text means, in twelve characters; null where the check digit does not prove it: normalize_isin(''us-037833100 5'') is ''US0378331005''.';
 
+comment on function public.purge_cache() is
+  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for lookups under way to end, else raises 55P03 and changes nothing.';
+
 comment on function public.refresh_stale(interval,integer) is
   'Requests a fetch of the stale mappings, oldest first, at most max_rows (null: all), at the lowest priority; what already waits is not asked for again. Returns how many were requested.';
 
@@ -2155,6 +2941,9 @@ comment on table figi_private.api_budgets is
 
 comment on table figi_private.fetch_requests is
   'Identifiers to be fetched from OpenFIGI. A row lives from the lookup that missed until its answer is recorded; the lease (claimed_until) of a worker that dies runs out by itself.';
+
+comment on table figi_private.sightings is
+  'What imported files said: one row an identifier, ticker and source, with all the times at which it was seen. Written by record_sightings; the derived periods of security_mappings are made of it.';
 
 comment on table public.security_mappings is
   'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:51789ff050977879a1adfb0b5a0125a80f80d4aa
+--! Hash: sha1:9e89ef127a9bd0c34c1d81811270cede040b5672
 --! Message: security master
 
 create schema figi_private;
@@ -327,6 +327,7 @@ create table public.security_mappings (
   market_sector text,
   source text not null default 'openfigi',
   alternatives jsonb,
+  is_derived boolean not null default false,
   constraint security_mappings_pkey
     primary key (id),
   constraint security_mappings_identifier_is_well_formed
@@ -413,6 +414,8 @@ comment on column public.security_mappings.source is
   'Where the observation comes from: openfigi, import, or sec_ftd.';
 comment on column public.security_mappings.alternatives is
   'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
+comment on column public.security_mappings.is_derived is
+  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody wrote, which stands.';
 
 create type public.resolved_mapping as (
   identifier_type text,
@@ -467,6 +470,51 @@ create type public.resolved_mapping_element as (
 comment on type public.resolved_mapping_element is
   'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
 --! EndIncluded tables/security_mappings.sql
+--! Included tables/sightings.sql
+-- What other sources said and when: kept as it was said, so that imported history is a pure function of it, whatever the
+-- order in which files come in. derived_periods makes periods of it.
+create table figi_private.sightings (
+  identifier_type text collate "C" not null,
+  identifier_value text collate "C" not null,
+  ticker text collate "C" not null,
+  source text collate "C" not null,
+  seen tstzmultirange not null,
+  held tstzmultirange not null,
+  details jsonb,
+  details_at timestamptz,
+  constraint sightings_pkey
+    primary key (identifier_type, identifier_value, ticker, source),
+  constraint sightings_source_is_known
+    check (source in ('import', 'sec_ftd')),
+  constraint sightings_seen_is_bounded
+    check (isempty(seen) or (isfinite(lower(seen)) and isfinite(upper(seen)))),
+  constraint sightings_held_was_seen
+    check (isempty(seen) or seen @> held),
+  constraint sightings_unseen_is_a_negative_of_unknown_date
+    check (not isempty(seen) or (ticker = '' and not isempty(held))),
+  constraint sightings_details_have_a_time
+    check ((details is null) = (details_at is null))
+);
+
+comment on table figi_private.sightings is
+  'What imported files said: one row an identifier, ticker and source, with all the times at which it was seen. Written by record_sightings; the derived periods of security_mappings are made of it.';
+comment on column figi_private.sightings.identifier_type is
+  'CUSIP or ISIN.';
+comment on column figi_private.sightings.identifier_value is
+  'The identifier as normalised.';
+comment on column figi_private.sightings.ticker is
+  'The ticker as the source spells it; empty where the source says that there is none.';
+comment on column figi_private.sightings.source is
+  'import for caches and tables of the user''s own, sec_ftd for the SEC''s fails-to-deliver files.';
+comment on column figi_private.sightings.seen is
+  'When it was seen: days (UTC) of a daily file, the period that a table names, or the microsecond of a single observation. Empty for a negative that nobody can date.';
+comment on column figi_private.sightings.held is
+  'The instants, a microsecond each, at which the source said that this was the current answer, so that it holds until something else is known; empty where it was only seen.';
+comment on column figi_private.sightings.details is
+  'Name, FIGIs and the like, by the column names of security_mappings, as of details_at; null where the source has none.';
+comment on column figi_private.sightings.details_at is
+  'The time of the details: later ones replace earlier ones.';
+--! EndIncluded tables/sightings.sql
 --! Included tables/fetch_requests.sql
 -- What is to be asked of OpenFIGI. Append-only for lookups, without a unique key: two sessions that miss the same
 -- identifier at once never wait for each other; claim_requests takes an identifier once, however many rows ask for it.
@@ -870,24 +918,778 @@ create trigger forbid_overlap_after_update
   for each statement
   execute function figi_private.forbid_overlap_after_update();
 --! EndIncluded tables/security_mappings_triggers.sql
-
 --! Included functions/plain_ticker.sql
--- BRKB, BRK/B and BRK.B are one ticker spelled three ways: whatever compares the tickers of different sources compares
--- this. What has neither letter nor digit of ASCII stays as it is.
+-- The SEC writes BRKB, OpenFIGI BRK/B, others BRK.B or BRK-B: all one ticker.
 create or replace function figi_private.plain_ticker(ticker text)
 returns text
 language sql
 immutable
 parallel safe
-return coalesce(
-  nullif(regexp_replace(upper(ticker collate "C"), '[^A-Z0-9]', '', 'g'), ''),
-  upper(ticker collate "C")
-);
+return coalesce(nullif(regexp_replace(upper(ticker), '[^A-Z0-9]', '', 'g'), ''), upper(ticker)) collate "C";
 
 revoke execute on function figi_private.plain_ticker(text) from public;
 comment on function figi_private.plain_ticker(text) is
-  'A ticker in upper case with its letters and digits alone, so that spellings compare equal: BRKB for BRK/B. The ticker itself, in upper case, where nothing would be left; null for null.';
+  'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';
 --! EndIncluded functions/plain_ticker.sql
+--! Included functions/whole_days.sql
+create or replace function figi_private.whole_days(times tstzmultirange)
+returns tstzmultirange
+language sql
+stable
+parallel safe
+begin atomic
+  select coalesce(
+    range_agg(tstzrange(
+      date_trunc('day', lower(r.range), 'UTC'),
+      date_trunc('day', upper(r.range) - interval '1 microsecond', 'UTC') + interval '24 hours'
+    )),
+    '{}'
+  )
+  from unnest(whole_days.times) as r (range);
+end;
+
+revoke execute on function figi_private.whole_days(tstzmultirange) from public;
+comment on function figi_private.whole_days(tstzmultirange) is
+  'The days in UTC that these times touch, whole.';
+--! EndIncluded functions/whole_days.sql
+--! Included functions/notify_changes.sql
+create or replace function figi_private.notify_changes(p_closed bigint, p_opened bigint, p_since timestamptz)
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if p_closed + p_opened > 0 then
+    perform pg_notify(
+      'mapping_changes',
+      json_build_object('closed', p_closed, 'opened', p_opened, 'since', to_char(p_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
+    );
+  end if;
+end
+$$;
+
+revoke execute on function figi_private.notify_changes(bigint, bigint, timestamptz) from public;
+comment on function figi_private.notify_changes(bigint, bigint, timestamptz) is
+  'Tells who listens to mapping_changes how many periods were closed or changed, how many are new, and since when (null: everything): what mapping_changes(since) wants. Nothing where nothing changed.';
+--! EndIncluded functions/notify_changes.sql
+--! Included functions/derived_periods.sql
+-- The one rule by which sightings become periods. For one identifier, in order of time:
+--
+--   sighted    A  A     A        B B        B            .   every sighting is kept
+--   stands                                       ├─ C ──►    what OpenFIGI answered, or was written by hand
+--   derived    ├─── A ──────────┤├─── B ─────┤   (C)
+--              first sighting    first        the day after the last sighting; up to C if C is the same ticker,
+--                                of the next  or if the source said that B was current
+--
+-- 1. What stands is never touched: sightings within its time do not show.
+-- 2. Of two tickers seen at the same time the better source's shows (import, then sec_ftd: the whole day), of one source
+--    the one first seen later, else the first in the alphabet.
+-- 3. Sightings of one ticker with no other between them are one period. It ends where the next ticker was first sighted.
+-- 4. The last period before something that stands, or before nothing, ends with its last sighting. Where the source said
+--    that it was the current answer (held), it goes on until what stands, or is open.
+-- 5. The spelling is that of what stands, else of an import, else the SEC's.
+-- 6. A negative that nobody can date shows only where nothing else is known, as of 1900: never fresh.
+create or replace function figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
+returns table (
+  ticker text,
+  start_date timestamptz,
+  end_date timestamptz,
+  last_fetched_date timestamptz,
+  source text,
+  details jsonb
+)
+language sql
+stable
+begin atomic
+  with standing as (
+    select
+      m.ticker,
+      coalesce(figi_private.plain_ticker(m.ticker), '') as plain,
+      m.start_date,
+      coalesce(m.end_date, 'infinity') as end_date
+    from public.security_mappings m
+    where m.identifier_type = p_identifier_type
+      and m.identifier_value = p_identifier_value
+      and not m.is_derived
+  ),
+  sighted as (
+    select
+      s.*,
+      figi_private.plain_ticker(s.ticker) as plain,
+      row_number() over (order by s.source = 'import' desc, lower(s.seen) desc, s.ticker) as rank
+    from figi_private.sightings s
+    where s.identifier_type = p_identifier_type
+      and s.identifier_value = p_identifier_value
+  ),
+  shown as (
+    select
+      s.plain,
+      s.rank,
+      lower(piece.range) as start_date,
+      upper(piece.range) as end_date,
+      s.held
+    from sighted s
+    cross join lateral unnest(
+      s.seen
+      - coalesce(
+        (
+          select range_agg(taken.range)
+          from sighted better
+          cross join lateral unnest(
+            case when better.source = s.source then better.seen else figi_private.whole_days(better.seen) end
+          ) as taken (range)
+          where better.rank < s.rank
+            and better.plain <> s.plain
+        ),
+        '{}'
+      )
+      - coalesce((select range_agg(tstzrange(f.start_date, f.end_date)) from standing f), '{}')
+    ) as piece (range)
+  ),
+  in_order as (
+    select
+      p.*,
+      p.stands
+        or lag(p.stands, 1, true) over time
+        or lag(p.plain) over time <> p.plain as begins
+    from (
+      select shown.plain, shown.start_date, shown.end_date, shown.rank, shown.held, false as stands from shown
+      union all
+      select f.plain, f.start_date, f.end_date, null, null, true from standing f
+    ) p
+    window time as (order by p.start_date, p.end_date, p.rank)
+  ),
+  numbered as (
+    select o.*, count(*) filter (where o.begins) over (order by o.start_date, o.end_date, o.rank) as run
+    from in_order o
+  ),
+  runs as (
+    select
+      n.run,
+      n.plain,
+      n.stands,
+      min(n.start_date) as start_date,
+      max(n.end_date) as end_date,
+      min(n.rank) as rank,
+      array_agg(n.rank) as ranks,
+      upper(range_agg(held_then.range)) - interval '1 microsecond' as held_at
+    from numbered n
+    left join lateral unnest(n.held * tstzmultirange(tstzrange(n.start_date, n.end_date))) as held_then (range) on true
+    group by n.run, n.plain, n.stands
+  ),
+  neighbours as (
+    select
+      r.*,
+      lead(r.start_date) over time as next_start,
+      lead(r.stands) over time as next_stands,
+      lead(r.plain) over time as next_plain
+    from runs r
+    window time as (order by r.run)
+  )
+  select
+    nullif(
+      coalesce(
+        (select f.ticker from standing f where f.plain = n.plain order by f.start_date desc limit 1),
+        (select s.ticker from sighted s where s.rank = n.rank)
+      ),
+      ''
+    ),
+    n.start_date,
+    case
+      when n.next_start is null then case when n.held_at is null then n.end_date end
+      when n.next_stands and n.next_plain <> n.plain and n.held_at is null then n.end_date
+      else n.next_start
+    end,
+    coalesce(n.held_at, greatest(n.start_date, n.end_date - interval '24 hours')),
+    (select s.source from sighted s where s.rank = n.rank),
+    (
+      select s.details
+      from sighted s
+      where s.rank = any (n.ranks)
+        and s.details is not null
+      order by s.source = 'import' desc, s.details_at desc, s.rank
+      limit 1
+    )
+  from neighbours n
+  where not n.stands
+  union all
+  select null, lower(u.held), null, '1900-01-01 00:00:00+00', u.source, null
+  from sighted u
+  where isempty(u.seen)
+    and not exists (select from sighted s where not isempty(s.seen))
+    and not exists (select from standing f);
+end;
+
+revoke execute on function figi_private.derived_periods(text, text) from public;
+comment on function figi_private.derived_periods(text, text) is
+  'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
+--! EndIncluded functions/derived_periods.sql
+--! Included functions/fit_periods.sql
+-- Makes the derived rows of identifiers what their sightings say, around what stands, and touches none that is right
+-- already. The caller holds the locks of the identifiers. One ticker and nothing that stands is by far the most
+-- frequent case, and needs no rule: one period from the first sighting on.
+create or replace function figi_private.fit_periods(
+  p_identifier_types text[],
+  p_identifier_values text[],
+  out contested_types text[],
+  out contested_values text[],
+  out closed bigint,
+  out opened bigint,
+  out since timestamptz
+)
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+as $$
+declare
+  v_periods public.security_mappings[];
+  v_deleted timestamptz[];
+  v_updated timestamptz[];
+  v_inserted timestamptz[];
+  v_has_derived boolean;
+begin
+  select
+    array_agg(i.identifier_type) filter (where i.is_contested),
+    array_agg(i.identifier_value) filter (where i.is_contested),
+    bool_or(i.has_derived)
+  into contested_types, contested_values, v_has_derived
+  from (
+    select
+      i.identifier_type,
+      i.identifier_value,
+      m.has_derived,
+      m.has_standing or s.tickers <> 1 or s.is_undated as is_contested
+    from (
+      select distinct i.identifier_type, i.identifier_value
+      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+    ) i
+    cross join lateral (
+      select
+        coalesce(bool_or(m.is_derived), false) as has_derived,
+        coalesce(bool_or(not m.is_derived), false) as has_standing
+      from public.security_mappings m
+      where m.identifier_type = i.identifier_type
+        and m.identifier_value = i.identifier_value
+    ) m
+    cross join lateral (
+      select count(*) as tickers, coalesce(bool_or(isempty(s.seen)), false) as is_undated
+      from figi_private.sightings s
+      where s.identifier_type = i.identifier_type
+        and s.identifier_value = i.identifier_value
+    ) s
+  ) i;
+
+  select array_agg(
+    row(
+      null, p.identifier_type, p.identifier_value, p.ticker, p.ticker is null, p.start_date, p.end_date,
+      p.last_fetched_date, null, null, p.details ->> 'figi', p.details ->> 'composite_figi',
+      p.details ->> 'share_class_figi', p.details ->> 'name', p.details ->> 'exch_code', p.details ->> 'security_type',
+      p.details ->> 'security_type2', p.details ->> 'market_sector', p.source, null, true
+    )::public.security_mappings
+    order by p.identifier_type, p.identifier_value, p.start_date
+  )
+  into v_periods
+  from (
+    select c.identifier_type, c.identifier_value, d.*
+    from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
+    union all
+    select
+      i.identifier_type,
+      i.identifier_value,
+      nullif(s.ticker, ''),
+      lower(s.seen),
+      case when isempty(s.held) then upper(s.seen) end,
+      coalesce(
+        upper(s.held) - interval '1 microsecond',
+        greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
+      ),
+      s.source,
+      s.details
+    from (
+      select i.identifier_type, i.identifier_value
+      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+      except
+      select c.identifier_type, c.identifier_value
+      from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    ) i
+    cross join lateral (
+      select s.*
+      from figi_private.sightings s
+      where s.identifier_type = i.identifier_type
+        and s.identifier_value = i.identifier_value
+      offset 0
+    ) s
+  ) p;
+
+  if v_has_derived then
+    with gone as (
+      delete from public.security_mappings m
+      using (
+        select i.identifier_type, i.identifier_value
+        from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+        group by i.identifier_type, i.identifier_value
+      ) i
+      where m.identifier_type = i.identifier_type
+        and m.identifier_value = i.identifier_value
+        and m.is_derived
+        and (m.identifier_type, m.identifier_value, m.start_date) not in (
+          select p.identifier_type, p.identifier_value, p.start_date
+          from unnest(v_periods) p
+        )
+      returning m.start_date
+    )
+    select array_agg(gone.start_date) into v_deleted from gone;
+
+    with mended as (
+      update public.security_mappings m
+      set
+        ticker = p.ticker,
+        has_no_results = p.has_no_results,
+        end_date = p.end_date,
+        last_fetched_date = p.last_fetched_date,
+        figi = p.figi,
+        composite_figi = p.composite_figi,
+        share_class_figi = p.share_class_figi,
+        name = p.name,
+        exch_code = p.exch_code,
+        security_type = p.security_type,
+        security_type2 = p.security_type2,
+        market_sector = p.market_sector,
+        source = p.source,
+        updated_at = clock_timestamp()
+      from unnest(v_periods) p
+      where m.identifier_type = p.identifier_type
+        and m.identifier_value = p.identifier_value
+        and m.start_date = p.start_date
+        and m.is_derived
+        and (
+          m.ticker, m.end_date, m.last_fetched_date, m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code,
+          m.security_type, m.security_type2, m.market_sector, m.source
+        ) is distinct from (
+          p.ticker, p.end_date, p.last_fetched_date, p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code,
+          p.security_type, p.security_type2, p.market_sector, p.source
+        )
+      returning m.start_date
+    )
+    select array_agg(mended.start_date) into v_updated from mended;
+  end if;
+
+  with added as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, is_derived
+    )
+    select
+      p.identifier_type, p.identifier_value, p.ticker, p.has_no_results, p.start_date, p.end_date, p.last_fetched_date,
+      p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code, p.security_type, p.security_type2,
+      p.market_sector, p.source, p.is_derived
+    from unnest(v_periods) p
+    where not coalesce(v_has_derived, false)
+      or not exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = p.identifier_type
+          and m.identifier_value = p.identifier_value
+          and m.start_date = p.start_date
+      )
+    returning start_date
+  )
+  select array_agg(added.start_date) into v_inserted from added;
+
+  closed := coalesce(cardinality(v_deleted), 0) + coalesce(cardinality(v_updated), 0);
+  opened := coalesce(cardinality(v_inserted), 0);
+  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || v_inserted) as changed (start_date));
+end
+$$;
+
+revoke execute on function figi_private.fit_periods(text[], text[]) from public;
+comment on function figi_private.fit_periods(text[], text[]) is
+  'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
+--! EndIncluded functions/fit_periods.sql
+--! Included functions/keep_sightings.sql
+-- The one rule by which sightings add up: a union, so that neither order nor repetition matters.
+create or replace function figi_private.keep_sightings(p_sightings figi_private.sightings[])
+returns void
+language sql
+volatile
+begin atomic
+  insert into figi_private.sightings as s (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at
+  )
+  select
+    n.identifier_type, n.identifier_value, n.ticker, n.source, n.seen, n.held, n.details, n.details_at
+  from unnest(p_sightings) n
+  on conflict on constraint sightings_pkey do update
+  set
+    seen = s.seen + excluded.seen,
+    -- What nobody can date says nothing more, once there is something that can be dated.
+    held =
+      case
+        when isempty(s.seen) and not isempty(excluded.seen) then excluded.held
+        when isempty(excluded.seen) and not isempty(s.seen) then s.held
+        else s.held + excluded.held
+      end,
+    details =
+      case when (s.details_at, s.details) >= (excluded.details_at, excluded.details) or excluded.details is null then s.details else excluded.details end,
+    details_at = greatest(s.details_at, excluded.details_at);
+end;
+
+revoke execute on function figi_private.keep_sightings(figi_private.sightings[]) from public;
+comment on function figi_private.keep_sightings(figi_private.sightings[]) is
+  'Adds sightings, at most one an identifier, ticker and source, to those that are kept. The caller holds the locks of the identifiers, and fits their periods.';
+--! EndIncluded functions/keep_sightings.sql
+--! Included functions/record_sightings.sql
+-- What an imported file says, a place of the arrays a record. Keeps the sightings, then fits the periods of the
+-- identifiers to them: so files may come in any order, in parts, and any number of times.
+create or replace function figi_private.record_sightings(
+  p_identifier_types text[],
+  p_identifier_values text[],
+  p_tickers text[],
+  p_froms timestamptz[],
+  p_untils timestamptz[],
+  p_held_ats timestamptz[],
+  p_details jsonb[],
+  p_source text,
+  out imported bigint,
+  out unchanged bigint,
+  out excluded bigint
+)
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+as $$
+declare
+  v_new figi_private.sightings[];
+  v_types text[];
+  v_values text[];
+  v_fitted record;
+begin
+  perform figi_private.lock_identifiers(p_identifier_types, p_identifier_values);
+
+  with given as (
+    select
+      r.identifier_type,
+      r.identifier_value,
+      coalesce(r.ticker, '') collate "C" as ticker,
+      case when r.seen_from is not null then tstzrange(r.seen_from, coalesce(r.seen_until, r.seen_from + interval '1 microsecond')) end as seen,
+      case when r.held_at is not null then tstzrange(r.held_at, r.held_at + interval '1 microsecond') end as held,
+      r.details,
+      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at
+    from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms, p_untils, p_held_ats, p_details)
+      as r (identifier_type, identifier_value, ticker, seen_from, seen_until, held_at, details)
+  ),
+  judged as (
+    select
+      g.*,
+      row_number() over (
+        partition by g.identifier_type, g.identifier_value, g.ticker, g.seen, g.held, g.details
+      ) = 1 and not coalesce(
+        case when g.seen is null then true else s.seen @> g.seen end
+        and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
+        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
+        false
+      ) as is_new
+    from given g
+    left join lateral (
+      select s.*
+      from figi_private.sightings s
+      where s.identifier_type = g.identifier_type
+        and s.identifier_value = g.identifier_value
+        and s.ticker = g.ticker
+        and s.source = p_source
+      offset 0
+    ) s on true
+  ),
+  added as (
+    select
+      j.identifier_type,
+      j.identifier_value,
+      j.ticker,
+      coalesce(range_agg(j.seen), '{}') as seen,
+      coalesce(
+        case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
+        '{}'
+      ) as held,
+      (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1] as details,
+      max(j.details_at) as details_at
+    from judged j
+    where j.is_new
+    group by j.identifier_type, j.identifier_value, j.ticker
+  )
+  select
+    (select count(*) from judged j where j.is_new),
+    (select count(*) from judged j where not j.is_new),
+    array_agg(
+      row(
+        a.identifier_type, a.identifier_value, a.ticker, p_source,
+        case when isempty(a.seen) then a.seen else a.seen + a.held end,
+        a.held, a.details, a.details_at
+      )::figi_private.sightings
+      order by a.identifier_type, a.identifier_value, a.ticker
+    ),
+    array_agg(a.identifier_type),
+    array_agg(a.identifier_value)
+  into imported, unchanged, v_new, v_types, v_values
+  from added a;
+
+  if v_new is not null then
+    perform figi_private.keep_sightings(v_new);
+    select * into v_fitted from figi_private.fit_periods(v_types, v_values);
+    perform figi_private.notify_changes(v_fitted.closed, v_fitted.opened, v_fitted.since);
+  end if;
+
+  select count(*)
+  into excluded
+  from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms)
+    as r (identifier_type, identifier_value, ticker, seen_from)
+  where not exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = r.identifier_type
+      and m.identifier_value = r.identifier_value
+      and m.start_date <= r.seen_from
+      and (m.end_date is null or m.end_date > r.seen_from)
+      and (
+        m.ticker is not distinct from r.ticker
+        or figi_private.plain_ticker(m.ticker) = figi_private.plain_ticker(r.ticker)
+      )
+    offset 0
+  )
+  and r.seen_from is not null;
+end
+$$;
+
+revoke execute on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) from public;
+comment on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) is
+  'Keeps what a file says, one place of the arrays a record, and fits the periods of the identifiers to it. Identifiers are normalised by the caller. The ticker (null: none) was seen from p_froms to p_untils (null: at that instant alone), and was the current answer at p_held_ats (null: it was only seen); without p_froms it is a negative of unknown date. Returns how many records said something new, how many did not, and how many do not show in the history. Raises PF003 outside read committed.';
+--! EndIncluded functions/record_sightings.sql
+--! Included functions/restore_mappings.sql
+-- Rows of a dump, whole: with their ids where these are free, so that a dump read into an empty database gives the same
+-- table. One that contradicts what is there is refused.
+create or replace function figi_private.restore_mappings(p_rows jsonb)
+returns table (place bigint, outcome text, reason text)
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+as $$
+#variable_conflict use_column
+declare
+  v_sequence constant regclass := pg_get_serial_sequence('public.security_mappings', 'id');
+  v_given public.security_mappings[];
+  v_reasons text[];
+  v_is_there boolean[];
+begin
+  select array_agg(m order by r.place)
+  into v_given
+  from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  cross join lateral jsonb_populate_record(null::public.security_mappings, r.row) m;
+
+  perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) g;
+
+  select
+    array_agg(m.id is not null order by g.place),
+    array_agg(
+      case
+        when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then
+          format('%s is not a valid %s', quote_nullable(g.identifier_value), coalesce(g.identifier_type, 'identifier'))
+        when m.id is not null and (
+          m.ticker, m.end_date, m.last_fetched_date, m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code,
+          m.security_type, m.security_type2, m.market_sector, m.source, m.alternatives, m.is_derived
+        ) is distinct from (
+          g.ticker, g.end_date, g.last_fetched_date, g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code,
+          g.security_type, g.security_type2, g.market_sector, g.source, g.alternatives, g.is_derived
+        ) then
+          'the database has another period of this identifier that begins at the same time'
+      end
+      order by g.place
+    )
+  into v_is_there, v_reasons
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.*
+    from public.security_mappings m
+    where m.identifier_type = g.identifier_type
+      and m.identifier_value = g.identifier_value
+      and m.start_date = g.start_date
+    offset 0
+  ) m on true;
+
+  insert into public.security_mappings (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived
+  )
+  overriding system value
+  select
+    case when g.id is null or taken.id is not null then nextval(v_sequence) else g.id end,
+    g.identifier_type, g.identifier_value, g.ticker, g.ticker is null, g.start_date, g.end_date, g.last_fetched_date,
+    coalesce(g.created_at, clock_timestamp()), coalesce(g.updated_at, clock_timestamp()),
+    g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code, g.security_type, g.security_type2,
+    g.market_sector, g.source, g.alternatives, coalesce(g.is_derived, false)
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.id
+    from public.security_mappings m
+    where m.id = g.id
+    offset 0
+  ) taken on true
+  where v_reasons[g.place] is null
+    and not v_is_there[g.place];
+
+  perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
+
+  return query
+    select
+      p.place,
+      case when p.reason is not null then 'rejected' when p.is_there then 'unchanged' else 'imported' end,
+      p.reason
+    from unnest(v_reasons, v_is_there) with ordinality as p (reason, is_there, place)
+    order by p.place;
+end
+$$;
+
+revoke execute on function figi_private.restore_mappings(jsonb) from public;
+comment on function figi_private.restore_mappings(jsonb) is
+  'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
+--! EndIncluded functions/restore_mappings.sql
+--! Included functions/restore_sightings.sql
+create or replace function figi_private.restore_sightings(p_rows jsonb)
+returns table (place bigint, outcome text, reason text)
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+as $$
+#variable_conflict use_column
+declare
+  v_given figi_private.sightings[];
+  v_outcomes text[];
+begin
+  select array_agg(s order by r.place)
+  into v_given
+  from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  cross join lateral jsonb_populate_record(null::figi_private.sightings, r.row) s;
+
+  perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) g;
+
+  select array_agg(
+    case
+      when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
+      when s.seen @> g.seen
+        and (s.held @> g.held or (isempty(g.seen) and not isempty(s.seen)))
+        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)) then 'unchanged'
+      else 'imported'
+    end
+    order by g.place
+  )
+  into v_outcomes
+  from unnest(v_given) with ordinality as g (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  left join lateral (
+    select s.*
+    from figi_private.sightings s
+    where s.identifier_type = g.identifier_type
+      and s.identifier_value = g.identifier_value
+      and s.ticker = g.ticker
+      and s.source = g.source
+    offset 0
+  ) s on true;
+
+  perform
+    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings)),
+    figi_private.fit_periods(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) with ordinality as g (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  where v_outcomes[g.place] = 'imported'
+  having count(*) > 0;
+
+  return query
+    select
+      p.place,
+      p.outcome,
+      case when p.outcome = 'rejected' then format('%s is not a valid %s', quote_nullable(v_given[p.place].identifier_value), coalesce(v_given[p.place].identifier_type, 'identifier')) end
+    from unnest(v_outcomes) with ordinality as p (outcome, place)
+    order by p.place;
+end
+$$;
+
+revoke execute on function figi_private.restore_sightings(jsonb) from public;
+comment on function figi_private.restore_sightings(jsonb) is
+  'Writes sightings from a dump, an array of objects with the columns of figi_private.sightings, and fits the periods to them. One row for each, in order, with its outcome (imported, unchanged, rejected). Raises where a row is malformed: then call it with each row alone.';
+--! EndIncluded functions/restore_sightings.sql
+--! Included functions/restore_rows.sql
+-- All together where that goes; else one by one, so that a bad row takes no good one along.
+create or replace function figi_private.restore_rows(p_table text, p_rows jsonb)
+returns table (place bigint, outcome text, reason text)
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_row jsonb;
+  v_message text;
+begin
+  if p_table not in ('security_mappings', 'sightings') or p_table is null then
+    raise exception 'a dump has no table %', coalesce(quote_literal(p_table), 'null')
+      using errcode = 'PF002', hint = 'It has security_mappings and sightings.';
+  end if;
+  begin
+    if p_table = 'sightings' then
+      return query select r.* from figi_private.restore_sightings(p_rows) r;
+    else
+      return query select r.* from figi_private.restore_mappings(p_rows) r;
+    end if;
+    return;
+  exception
+    when data_exception or integrity_constraint_violation then
+      if jsonb_array_length(p_rows) = 1 then
+        get stacked diagnostics v_message = message_text;
+        return query select 1::bigint, 'rejected', v_message;
+        return;
+      end if;
+  end;
+  for place, v_row in
+    select r.place, r.row
+    from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  loop
+    select r.outcome, r.reason
+    into outcome, reason
+    from figi_private.restore_rows(p_table, jsonb_build_array(v_row)) r;
+    return next;
+  end loop;
+end
+$$;
+
+revoke execute on function figi_private.restore_rows(text, jsonb) from public;
+comment on function figi_private.restore_rows(text, jsonb) is
+  'Reads rows of a dump back: p_table is security_mappings or sightings, p_rows an array of objects with its columns. One row for each, in order: place from 1, outcome (imported, unchanged, rejected), and the reason of a rejection. Raises PF002 for another table, PF003 outside read committed.';
+--! EndIncluded functions/restore_rows.sql
+
 --! Included functions/upsert_mappings.sql
 -- Observations of a set of identifiers at one instant. The order is the point: normalise, lock the stripes in ascending
 -- order, and only then compare, close and open, each statement with a snapshot of its own.
@@ -920,6 +1722,8 @@ declare
   v_observations public.security_mappings[];
   v_types text[];
   v_values text[];
+  v_sighted_types text[];
+  v_sighted_values text[];
   v_closed bigint;
   v_opened bigint;
 begin
@@ -946,7 +1750,7 @@ begin
       row(
         null, n.identifier_type, n.identifier_value, n.ticker, n.ticker is null, null, null, null, null, null,
         n.figi, n.composite_figi, n.share_class_figi, n.name, n.exch_code, n.security_type, n.security_type2,
-        n.market_sector, upsert_mappings.source, n.alternatives
+        n.market_sector, upsert_mappings.source, n.alternatives, false
       )::public.security_mappings as observation
     from (
       select
@@ -990,6 +1794,26 @@ begin
 
   perform figi_private.lock_identifiers(v_types, v_values);
 
+  -- What was derived from sightings makes room for what is observed, and is fitted around it afterwards.
+  select array_agg(i.identifier_type), array_agg(i.identifier_value)
+  into v_sighted_types, v_sighted_values
+  from unnest(v_types, v_values) as i (identifier_type, identifier_value)
+  where exists (
+    select
+    from figi_private.sightings s
+    where s.identifier_type = i.identifier_type
+      and s.identifier_value = i.identifier_value
+    offset 0
+  );
+  if v_sighted_types is not null then
+    delete from public.security_mappings m
+    using unnest(v_sighted_types, v_sighted_values) as i (identifier_type, identifier_value)
+    where m.identifier_type = i.identifier_type
+      and m.identifier_value = i.identifier_value
+      and m.is_derived
+      and (m.end_date is null or m.end_date > upsert_mappings.fetched_at);
+  end if;
+
   with touched as (
     update public.security_mappings m
     set
@@ -1007,6 +1831,7 @@ begin
       source = case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.source else m.source end,
       alternatives =
         case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.alternatives else m.alternatives end,
+      is_derived = false,
       updated_at = clock_timestamp()
     from unnest(v_observations) as o
     where m.identifier_type = o.identifier_type
@@ -1046,9 +1871,10 @@ begin
   into v_opened
   from opened;
 
-  if v_closed + v_opened > 0 then
-    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', v_opened)::text);
+  if v_sighted_types is not null then
+    perform figi_private.fit_periods(v_sighted_types, v_sighted_values);
   end if;
+  perform figi_private.notify_changes(v_closed, v_opened, upsert_mappings.fetched_at);
 
   return query
     select latest.*
@@ -2503,16 +3329,16 @@ begin
     and m.start_date >= v_now;
   get diagnostics v_begun_later = row_count;
 
+  -- Closed by hand, as it were: no later import opens it again.
   update public.security_mappings m
   set
     end_date = v_now,
+    is_derived = false,
     updated_at = v_now
   where m.end_date is null;
   get diagnostics v_closed = row_count;
   v_closed := v_closed + v_begun_later;
-  if v_closed > 0 then
-    perform pg_notify('mapping_changes', json_build_object('closed', v_closed, 'opened', 0)::text);
-  end if;
+  perform figi_private.notify_changes(v_closed, 0, v_now);
   return v_closed;
 end
 $$;
@@ -2521,6 +3347,30 @@ revoke execute on function public.clear_cache() from public;
 comment on function public.clear_cache() is
   'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed.';
 --! EndIncluded functions/clear_cache.sql
+--! Included functions/purge_cache.sql
+create or replace function public.purge_cache()
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set lock_timeout to '5s'
+as $$
+declare
+  v_forgotten bigint;
+begin
+  lock table public.security_mappings, figi_private.sightings, figi_private.fetch_requests in access exclusive mode;
+  select count(*) into v_forgotten from public.security_mappings m;
+  truncate public.security_mappings, figi_private.sightings, figi_private.fetch_requests;
+  perform figi_private.notify_changes(v_forgotten, 0, null);
+  return v_forgotten;
+end
+$$;
+
+revoke execute on function public.purge_cache() from public;
+comment on function public.purge_cache() is
+  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for lookups under way to end, else raises 55P03 and changes nothing.';
+--! EndIncluded functions/purge_cache.sql
 --! Included functions/cache_stats.sql
 create or replace function public.cache_stats()
 returns table (

@@ -102,11 +102,11 @@ test('a ticker spelled otherwise is the same ticker', async () => {
     )
     const plain = await sql`
       select figi_private.plain_ticker(t) as plain
-      from unnest(array['BRK/B', 'brk.b', ' a1-', '--', 'é', '', null]) with ordinality as x (t, place)
+      from unnest(array['BRK/B', 'brk.b', ' a1-', '--', '', null]) with ordinality as x (t, place)
       order by x.place`
     assert.equal(
       plain.map((row) => row.plain),
-      ['BRKB', 'BRKB', 'A1', '--', 'é', '', null],
+      ['BRKB', 'BRKB', 'A1', '--', '', null],
     )
   })
 })
