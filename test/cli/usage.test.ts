@@ -11,6 +11,7 @@ const commands = [
   'clear',
   'migrate',
   'migrate up',
+  'migrate down',
   'migrate status',
   'migrate history',
   'migrate new',
