@@ -21,7 +21,7 @@ begin
 end
 $$;
 
--- Analysts look up. They have no right on any table: the two views belong to the owner, and what a miss writes is
+-- Analysts look up. They have no right on any table: the views belong to the owner, and what a miss writes is
 -- written by resolve_rest, with the owner's rights.
 grant usage on schema public to pgfigi_analyst;
 
@@ -29,10 +29,14 @@ grant select on public.mapping_periods to pgfigi_analyst;
 grant select on public.current_mappings to pgfigi_analyst;
 
 grant execute on function public.resolve_mapping(text, text, timestamptz, interval) to pgfigi_analyst;
+grant execute on function public.resolve_mapping(text, text, date, interval) to pgfigi_analyst;
 grant execute on function public.resolve_mapping(text) to pgfigi_analyst;
 grant execute on function public.resolve_mappings(text, text[], timestamptz, interval) to pgfigi_analyst;
+grant execute on function public.resolve_mappings(text, text[], date, interval) to pgfigi_analyst;
 grant execute on function public.mappings_as_of(timestamptz) to pgfigi_analyst;
+grant execute on function public.mappings_as_of(date) to pgfigi_analyst;
 grant execute on function public.mapping_history(text, text) to pgfigi_analyst;
+grant execute on function public.mapping_changes(timestamptz) to pgfigi_analyst;
 grant execute on function public.stale_mappings(interval, integer) to pgfigi_analyst;
 grant execute on function public.cache_max_age(interval) to pgfigi_analyst;
 grant execute on function public.cache_stats() to pgfigi_analyst;
@@ -48,9 +52,12 @@ grant execute on function public.identifier_type_of(text) to pgfigi_analyst;
 grant execute on function public.complete_cusip(text) to pgfigi_analyst;
 grant execute on function public.isin_of_cusip(text, text) to pgfigi_analyst;
 
--- The lookups are inlined into the caller's query, and these two with them. Without usage of the schema nobody can
--- call them by name.
+-- These functions are inlined into the caller's query, and what follows with them. Without usage of the schema nobody
+-- can name it.
 grant execute on function figi_private.is_fresh(timestamptz, interval) to pgfigi_analyst;
+grant execute on function figi_private.end_of_day(date) to pgfigi_analyst;
+grant execute on function figi_private.plain_ticker(text) to pgfigi_analyst;
+grant select on figi_private.recorded_periods to pgfigi_analyst;
 grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) to pgfigi_analyst;
 
 -- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no

@@ -142,6 +142,8 @@ CREATE INDEX fetch_requests_setbacks ON figi_private.fetch_requests USING btree 
 
 CREATE INDEX security_mappings_oldest_fetch ON public.security_mappings USING btree (last_fetched_date) WHERE (COALESCE(end_date, 'infinity'::timestamp with time zone) = 'infinity'::timestamp with time zone);
 
+CREATE INDEX security_mappings_recent_starts ON public.security_mappings USING brin (start_date) WITH (pages_per_range='8', autosummarize='on');
+
 CREATE UNIQUE INDEX security_mappings_history ON public.security_mappings USING btree (identifier_type, identifier_value, start_date);
 
 CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings USING btree (identifier_type, identifier_value) WHERE (end_date IS NULL);
@@ -149,6 +151,17 @@ CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings U
 CREATE TRIGGER forbid_overlap_after_insert AFTER INSERT ON public.security_mappings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_insert();
 
 CREATE TRIGGER forbid_overlap_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_update();
+
+create view figi_private.recorded_periods as
+ SELECT identifier_type,
+    identifier_value,
+    ticker,
+    start_date,
+    name,
+    figi,
+    source,
+    created_at
+   FROM public.security_mappings m;
 
 create view public.current_mappings as
  SELECT id,
@@ -504,6 +517,12 @@ BEGIN ATOMIC
            WHERE (NOT isempty(s.seen))))) AND (NOT (EXISTS ( SELECT
             FROM standing f))));
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.end_of_day(day date)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (day > '294276-12-31'::date) THEN 'infinity'::timestamp with time zone ELSE ((day + '23:59:59.999999'::time without time zone) AT TIME ZONE 'UTC'::text) END;
 
 CREATE OR REPLACE FUNCTION figi_private.exhaust_api_budget(p_budget text, p_capacity integer, p_window interval, p_for interval)
  RETURNS void
@@ -2062,6 +2081,60 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.mapping_changes(since timestamp with time zone)
+ RETURNS TABLE(identifier_type text, identifier_value text, changed_at timestamp with time zone, kind text, from_ticker text, to_ticker text, name text, figi text, source text, recorded_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT m.identifier_type,
+     m.identifier_value,
+     m.start_date,
+     change.kind,
+     COALESCE(previous.ticker, earlier.ticker) AS "coalesce",
+     m.ticker,
+         CASE
+             WHEN (m.ticker IS NULL) THEN previous.name
+             ELSE m.name
+         END AS name,
+         CASE
+             WHEN (m.ticker IS NULL) THEN previous.figi
+             ELSE m.figi
+         END AS figi,
+     m.source,
+     m.created_at
+    FROM (((figi_private.recorded_periods m
+      LEFT JOIN LATERAL ( SELECT p.ticker,
+             p.has_no_results,
+             p.name,
+             p.figi
+            FROM public.mapping_periods p
+           WHERE ((p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date))
+           ORDER BY p.start_date DESC
+          LIMIT 1) previous ON (true))
+      LEFT JOIN LATERAL ( SELECT p.ticker
+            FROM public.mapping_periods p
+           WHERE ((m.ticker IS NOT NULL) AND previous.has_no_results AND (p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date) AND (p.ticker IS NOT NULL))
+           ORDER BY p.start_date DESC
+          LIMIT 1) earlier ON (true))
+      CROSS JOIN LATERAL ( SELECT
+                 CASE
+                     WHEN (m.ticker IS NULL) THEN
+                     CASE
+                         WHEN (previous.ticker IS NOT NULL) THEN 'retired'::text
+                         ELSE NULL::text
+                     END
+                     WHEN (previous.ticker IS NOT NULL) THEN
+                     CASE
+                         WHEN (figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker)) THEN 'renamed'::text
+                         ELSE NULL::text
+                     END
+                     WHEN (earlier.ticker IS NOT NULL) THEN 'revived'::text
+                     ELSE 'first_seen'::text
+                 END AS kind) change)
+   WHERE ((m.start_date >= mapping_changes.since) AND (change.kind IS NOT NULL))
+   ORDER BY m.start_date, m.identifier_type, m.identifier_value;
+END;
+
 CREATE OR REPLACE FUNCTION public.mapping_history(identifier_type text, identifier_value text)
  RETURNS SETOF public.mapping_periods
  LANGUAGE sql
@@ -2088,6 +2161,32 @@ BEGIN ATOMIC
     FROM public.mapping_periods m
    WHERE ((m.identifier_type = public.normalize_identifier_type(mapping_history.identifier_type)) AND (m.identifier_value = public.normalize_identifier(mapping_history.identifier_type, mapping_history.identifier_value)))
    ORDER BY m.start_date;
+END;
+
+CREATE OR REPLACE FUNCTION public.mappings_as_of(as_of date)
+ RETURNS SETOF public.mapping_periods
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 1e+06
+BEGIN ATOMIC
+ SELECT m.id,
+     m.identifier_type,
+     m.identifier_value,
+     m.ticker,
+     m.has_no_results,
+     m.start_date,
+     m.end_date,
+     m.last_fetched_date,
+     m.figi,
+     m.composite_figi,
+     m.share_class_figi,
+     m.name,
+     m.exch_code,
+     m.security_type,
+     m.security_type2,
+     m.market_sector,
+     m.source,
+     m.alternatives
+    FROM public.mappings_as_of(figi_private.end_of_day(mappings_as_of.as_of)) m(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
 END;
 
 CREATE OR REPLACE FUNCTION public.mappings_as_of(as_of timestamp with time zone)
@@ -2251,6 +2350,35 @@ BEGIN ATOMIC
     FROM public.resolve_mapping(public.identifier_type_of(resolve_mapping.identifier), resolve_mapping.identifier) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
 END;
 
+CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifier_value text, as_of date, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT r.identifier_type,
+     r.identifier_value,
+     r.ticker,
+     r.status,
+     r.fetch_requested,
+     r.resolved_via,
+     r.id,
+     r.has_no_results,
+     r.start_date,
+     r.end_date,
+     r.last_fetched_date,
+     r.figi,
+     r.composite_figi,
+     r.share_class_figi,
+     r.name,
+     r.exch_code,
+     r.security_type,
+     r.security_type2,
+     r.market_sector,
+     r.source,
+     r.alternatives
+    FROM public.resolve_mapping(resolve_mapping.identifier_type, resolve_mapping.identifier_value, figi_private.end_of_day(resolve_mapping.as_of), resolve_mapping.max_age) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives);
+END;
+
 CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifier_value text, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
  RETURNS SETOF public.resolved_mapping
  LANGUAGE sql
@@ -2286,6 +2414,36 @@ BEGIN ATOMIC
       LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mapping.identifier_type, resolve_mapping.identifier_value, resolve_mapping.as_of, resolve_mapping.max_age, (m.id IS NOT NULL)) AS answer
            WHERE ((m.id IS NULL) OR ((resolve_mapping.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mapping.max_age))))
           OFFSET 0) rest ON (true));
+END;
+
+CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of date, max_age interval DEFAULT NULL::interval)
+ RETURNS SETOF public.resolved_mapping_element
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT r.identifier_type,
+     r.identifier_value,
+     r.ticker,
+     r.status,
+     r.fetch_requested,
+     r.resolved_via,
+     r.id,
+     r.has_no_results,
+     r.start_date,
+     r.end_date,
+     r.last_fetched_date,
+     r.figi,
+     r.composite_figi,
+     r.share_class_figi,
+     r.name,
+     r.exch_code,
+     r.security_type,
+     r.security_type2,
+     r.market_sector,
+     r.source,
+     r.alternatives,
+     r.ordinality
+    FROM public.resolve_mappings(resolve_mappings.identifier_type, resolve_mappings.identifier_values, figi_private.end_of_day(resolve_mappings.as_of), resolve_mappings.max_age) r(identifier_type, identifier_value, ticker, status, fetch_requested, resolved_via, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, ordinality);
 END;
 
 CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, max_age interval DEFAULT NULL::interval)
@@ -2703,6 +2861,9 @@ comment on function figi_private.claim_requests(text,integer,integer,interval,te
 comment on function figi_private.derived_periods(text,text) is
   'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
 
+comment on function figi_private.end_of_day(date) is
+  'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
+
 comment on function figi_private.exhaust_api_budget(text,integer,interval,interval) is
   'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
 
@@ -2829,11 +2990,17 @@ comment on function public.isin_check_digit(text) is
 comment on function public.isin_of_cusip(text,text) is
   'The ISIN of a CUSIP in a country, by its two letters in any case; null where the CUSIP is none, holds *, @ or #, or the country is not two letters: isin_of_cusip(''037833100'', ''US'') is ''US0378331005''.';
 
+comment on function public.mapping_changes(timestamp with time zone) is
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+
 comment on function public.mapping_history(text,text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 
+comment on function public.mappings_as_of(date) is
+  'What was in effect at the end of that day, which is the whole day in UTC, whatever the session''s time zone: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without its type is an instant: write date ''2021-03-09''.';
+
 comment on function public.mappings_as_of(timestamp with time zone) is
-  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC.';
 
 comment on function public.normalize_cusip(text) is
   'The CUSIP, CINS or PPN that a text means, in nine characters, up to three zeros that a spreadsheet dropped put back; null where the check digit does not prove it, and for 000000000, which means none: normalize_cusip(''37833100'') is ''037833100''.';
@@ -2856,8 +3023,14 @@ comment on function public.refresh_stale(interval,integer) is
 comment on function public.resolve_mapping(text) is
   'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
 
+comment on function public.resolve_mapping(text,text,date,interval) is
+  'The same as resolve_mapping with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now. For a column of dates, or written as date ''2021-03-09'': a literal without its type is an instant in the session''s time zone.';
+
 comment on function public.resolve_mapping(text,text,timestamp with time zone,interval) is
-  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). as_of written as a literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC. max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+
+comment on function public.resolve_mappings(text,text[],date,interval) is
+  'The same as resolve_mappings with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now.';
 
 comment on function public.resolve_mappings(text,text[],timestamp with time zone,interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
@@ -2891,6 +3064,9 @@ comment on type public.resolved_mapping is
 
 comment on type public.resolved_mapping_element is
   'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
+
+comment on view figi_private.recorded_periods is
+  'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';
 
 comment on view public.current_mappings is
   'What holds now, negatives included (ticker null), whatever its age: one row an identifier. Join it on identifier_type and identifier_value; it requests no fetches.';

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader'
+import { checkedAsOf } from './as_of.ts'
 import { ClientDatabase, DatabaseAway } from './client_database.ts'
 import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
@@ -20,8 +21,11 @@ import type { Fetched } from './pipeline/wanted.ts'
 export type Input = string | { readonly type: string; readonly value: string }
 
 export interface ResolveOptions {
-  /** What was in effect at that instant. Nothing is waited for. */
-  readonly asOf?: Date
+  /**
+   * What was in effect at that instant (a Date) or on that day (YYYY-MM-DD, the whole day in UTC, whatever the time zone of
+   * anybody: what was in effect at its end). Nothing is waited for. Anything else throws a RangeError.
+   */
+  readonly asOf?: Date | string
   /** False takes what the database knows now; what it does not know is fetched all the same, later. Default true. */
   readonly wait?: boolean
 }
@@ -174,8 +178,7 @@ export class OpenFIGIClient implements AsyncDisposable {
   /** Throws LookupFailedError where nothing is known and nothing can be fetched. */
   async #resolve(identifier: Identifier, { asOf, wait = true }: ResolveOptions): Promise<ResolvedMapping> {
     if (this.#closed) throw new LookupFailedError(identifier, 'the client is closed')
-    if (asOf && Number.isNaN(asOf.getTime())) throw new RangeError('asOf is no valid date')
-    const lookup = { identifier, asOf: asOf ?? null }
+    const lookup = { identifier, asOf: asOf == null ? null : checkedAsOf(asOf) }
     try {
       if (!this.#database) throw new DatabaseAway()
       const known = await this.#lookups.load(lookup)

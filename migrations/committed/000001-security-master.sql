@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:7460d9272f79e2160bed97eb814ef9135ef237f9
+--! Hash: sha1:7aa373854471ecf64b069e0a32589caeade6c685
 --! Message: security master
 
 create schema figi_private;
@@ -366,6 +366,12 @@ create index security_mappings_oldest_fetch
   on public.security_mappings (last_fetched_date)
   where coalesce(end_date, 'infinity') = 'infinity';
 
+-- For mapping_changes: a thousandth of a B-tree's size, and hardly a cost for writers. Few ranges hold a recent beginning,
+-- wherever later updates move the rows.
+create index security_mappings_recent_starts
+  on public.security_mappings using brin (start_date)
+  with (pages_per_range = 8, autosummarize = on);
+
 comment on table public.security_mappings is
   'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
 comment on column public.security_mappings.id is
@@ -616,6 +622,25 @@ revoke all on public.mapping_periods from public;
 comment on view public.mapping_periods is
   'Every period of every identifier, past and present: start_date inclusive, end_date exclusive or null while it holds.';
 --! EndIncluded views/mapping_periods.sql
+--! Included views/recorded_periods.sql
+-- What mapping_changes reads: it is inlined, and an analyst has no right on the table. Without usage of the schema nobody
+-- can name it.
+create or replace view figi_private.recorded_periods as
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.ticker,
+    m.start_date,
+    m.name,
+    m.figi,
+    m.source,
+    m.created_at
+  from public.security_mappings m;
+
+revoke all on figi_private.recorded_periods from public;
+comment on view figi_private.recorded_periods is
+  'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';
+--! EndIncluded views/recorded_periods.sql
 --! Included views/current_mappings.sql
 -- For joins with a table of holdings: the planner sees through it to a plain scan of the open rows.
 create or replace view public.current_mappings as
@@ -676,6 +701,23 @@ revoke execute on function figi_private.is_fresh(timestamptz, interval) from pub
 comment on function figi_private.is_fresh(timestamptz, interval) is
   'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
 --! EndIncluded functions/is_fresh.sql
+--! Included functions/end_of_day.sql
+-- The one place for "a date is the whole day in UTC, and as of it means at its end", whatever the session's time zone. In
+-- timestamp without zone until the last step: the operators on timestamptz are only stable.
+create or replace function figi_private.end_of_day(day date)
+returns timestamptz
+language sql
+immutable
+parallel safe
+return case
+  when day > date '294276-12-31' then timestamptz 'infinity'
+  else (day + time '23:59:59.999999') at time zone 'UTC'
+end;
+
+revoke execute on function figi_private.end_of_day(date) from public;
+comment on function figi_private.end_of_day(date) is
+  'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
+--! EndIncluded functions/end_of_day.sql
 
 --! Included functions/stripe_of.sql
 -- Writers lock stripes of identifiers, in ascending order, before they compare: a lock an identifier would exhaust the
@@ -2392,7 +2434,7 @@ end;
 
 revoke execute on function public.resolve_mapping(text, text, timestamptz, interval) from public;
 comment on function public.resolve_mapping(text, text, timestamptz, interval) is
-  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). as_of written as a literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC. max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
 --! EndIncluded functions/resolve_mapping.sql
 --! Included functions/resolve_mapping_of_untyped.sql
 -- For whoever has a column of mixed CUSIPs and ISINs. What is no identifier at all goes through with a null type, and
@@ -2414,6 +2456,33 @@ revoke execute on function public.resolve_mapping(text) from public;
 comment on function public.resolve_mapping(text) is
   'The same as resolve_mapping(identifier_type, identifier_value), with the type told from the value: twelve characters that are a valid ISIN, else a CUSIP.';
 --! EndIncluded functions/resolve_mapping_of_untyped.sql
+--! Included functions/resolve_mapping_of_day.sql
+-- As of a day. Without a default for as_of, so that a call without it, or with a null or literal of no type, means the
+-- other one: timestamptz is the preferred type.
+create or replace function public.resolve_mapping(
+  identifier_type text,
+  identifier_value text,
+  as_of date,
+  max_age interval default null
+)
+returns setof public.resolved_mapping
+language sql
+stable
+rows 1
+begin atomic
+  select r.*
+  from public.resolve_mapping(
+    resolve_mapping.identifier_type,
+    resolve_mapping.identifier_value,
+    figi_private.end_of_day(resolve_mapping.as_of),
+    resolve_mapping.max_age
+  ) r;
+end;
+
+revoke execute on function public.resolve_mapping(text, text, date, interval) from public;
+comment on function public.resolve_mapping(text, text, date, interval) is
+  'The same as resolve_mapping with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now. For a column of dates, or written as date ''2021-03-09'': a literal without its type is an instant in the session''s time zone.';
+--! EndIncluded functions/resolve_mapping_of_day.sql
 --! Included functions/resolve_mappings.sql
 -- A portfolio in one statement. The same probe and the same gate as in resolve_mapping, written as one join and not as
 -- a lateral call for each element: so the planner may hash as well as probe.
@@ -2480,6 +2549,31 @@ revoke execute on function public.resolve_mappings(text, text[], timestamptz, in
 comment on function public.resolve_mappings(text, text[], timestamptz, interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
 --! EndIncluded functions/resolve_mappings.sql
+--! Included functions/resolve_mappings_of_day.sql
+-- As of a day; without a default for as_of, as in resolve_mapping.
+create or replace function public.resolve_mappings(
+  identifier_type text,
+  identifier_values text[],
+  as_of date,
+  max_age interval default null
+)
+returns setof public.resolved_mapping_element
+language sql
+stable
+begin atomic
+  select r.*
+  from public.resolve_mappings(
+    resolve_mappings.identifier_type,
+    resolve_mappings.identifier_values,
+    figi_private.end_of_day(resolve_mappings.as_of),
+    resolve_mappings.max_age
+  ) r;
+end;
+
+revoke execute on function public.resolve_mappings(text, text[], date, interval) from public;
+comment on function public.resolve_mappings(text, text[], date, interval) is
+  'The same as resolve_mappings with an instant, as of the end of a day: as_of is the whole day in UTC, whatever the session''s time zone; null means now.';
+--! EndIncluded functions/resolve_mappings_of_day.sql
 --! Included functions/mappings_as_of.sql
 -- For joins with holdings of one date: inlined to a scan of the table.
 create or replace function public.mappings_as_of(as_of timestamptz)
@@ -2497,8 +2591,25 @@ end;
 
 revoke execute on function public.mappings_as_of(timestamptz) from public;
 comment on function public.mappings_as_of(timestamptz) is
-  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches.';
+  'What was in effect at that instant: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC.';
 --! EndIncluded functions/mappings_as_of.sql
+--! Included functions/mappings_as_of_day.sql
+-- For joins with holdings of one day, or lateral with a column of days: inlined as the other one is.
+create or replace function public.mappings_as_of(as_of date)
+returns setof public.mapping_periods
+language sql
+stable
+parallel safe
+rows 1000000
+begin atomic
+  select m.*
+  from public.mappings_as_of(figi_private.end_of_day(mappings_as_of.as_of)) m;
+end;
+
+revoke execute on function public.mappings_as_of(date) from public;
+comment on function public.mappings_as_of(date) is
+  'What was in effect at the end of that day, which is the whole day in UTC, whatever the session''s time zone: at most one row an identifier, negatives included. For joins; it requests no fetches. A literal without its type is an instant: write date ''2021-03-09''.';
+--! EndIncluded functions/mappings_as_of_day.sql
 --! Included functions/mapping_history.sql
 create or replace function public.mapping_history(identifier_type text, identifier_value text)
 returns setof public.mapping_periods
@@ -2518,6 +2629,80 @@ revoke execute on function public.mapping_history(text, text) from public;
 comment on function public.mapping_history(text, text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 --! EndIncluded functions/mapping_history.sql
+--! Included functions/mapping_changes.sql
+-- Every period that begins at or after an instant, compared with the one before it. The beginnings are found by the BRIN
+-- index, what came before by the index of the history: two probes a period at most.
+create or replace function public.mapping_changes(since timestamptz)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  changed_at timestamptz,
+  kind text,
+  from_ticker text,
+  to_ticker text,
+  name text,
+  figi text,
+  source text,
+  recorded_at timestamptz
+)
+language sql
+stable
+parallel safe
+rows 1000
+begin atomic
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.start_date,
+    change.kind,
+    coalesce(previous.ticker, earlier.ticker),
+    m.ticker,
+    case when m.ticker is null then previous.name else m.name end,
+    case when m.ticker is null then previous.figi else m.figi end,
+    m.source,
+    m.created_at
+  from figi_private.recorded_periods m
+  left join lateral (
+    select p.ticker, p.has_no_results, p.name, p.figi
+    from public.mapping_periods p
+    where p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+    order by p.start_date desc
+    limit 1
+  ) previous on true
+  left join lateral (
+    select p.ticker
+    from public.mapping_periods p
+    where m.ticker is not null
+      and previous.has_no_results
+      and p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+      and p.ticker is not null
+    order by p.start_date desc
+    limit 1
+  ) earlier on true
+  cross join lateral (
+    select
+      case
+        when m.ticker is null then
+          case when previous.ticker is not null then 'retired' end
+        when previous.ticker is not null then
+          case when figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker) then 'renamed' end
+        when earlier.ticker is not null then 'revived'
+        else 'first_seen'
+      end as kind
+  ) change
+  where m.start_date >= mapping_changes.since
+    and change.kind is not null
+  order by m.start_date, m.identifier_type, m.identifier_value;
+end;
+
+revoke execute on function public.mapping_changes(timestamptz) from public;
+comment on function public.mapping_changes(timestamptz) is
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+--! EndIncluded functions/mapping_changes.sql
 --! Included functions/stale_mappings.sql
 -- Open rows, in the words of the index security_mappings_oldest_fetch.
 create or replace function public.stale_mappings(max_age interval default null, max_rows integer default null)

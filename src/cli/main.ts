@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { packageRoot } from '../package_root.ts'
+import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
+import { addHistory } from './commands/history.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
@@ -36,7 +38,19 @@ const program = new Command('pgfigi')
   .showHelpAfterError('(--help shows how it is used)')
   .addHelpText('after', help)
 
-for (const add of [addStart, addResolve, addStats, addRefresh, addClear, addMigrate, addWorker, addPsqlUrl]) {
+const commands = [
+  addStart,
+  addResolve,
+  addHistory,
+  addChanges,
+  addStats,
+  addRefresh,
+  addClear,
+  addMigrate,
+  addWorker,
+  addPsqlUrl,
+]
+for (const add of commands) {
   add(program, context)
 }
 

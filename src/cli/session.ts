@@ -54,7 +54,8 @@ export function levelOfOneCommand(level: LogLevel): LogLevel {
   return level === 'info' ? 'warn' : level
 }
 
-async function openedDatabase(
+/** The database of a command; the embedded one is brought up, and says so on a terminal. */
+export async function openedDatabase(
   { stderr, signal }: Context,
   config: Config,
   logger: ReturnType<typeof createLogger>,

@@ -32,8 +32,8 @@ export interface ResolvedMapping {
 /** What is asked for one identifier. */
 export interface Lookup {
   readonly identifier: Identifier
-  /** Null: now. */
-  readonly asOf: Date | null
+  /** An instant, or a day (YYYY-MM-DD, the whole of it in UTC). Null: now. */
+  readonly asOf: Date | string | null
 }
 
 /** A row as JSON brings it. */
@@ -63,12 +63,21 @@ export async function resolveMany(
       cross join lateral public.resolve_mapping(wanted.type, wanted.value, null, ${maxAge}::interval) as resolved`
     return (now?.rows ?? []).map(resolvedOf)
   }
-  const instants = lookups.map((lookup) => lookup.asOf && instantOf(lookup.asOf))
+  const instants = lookups.map(({ asOf }) => (asOf instanceof Date ? instantOf(asOf) : null))
+  const days = lookups.map(({ asOf }) => (typeof asOf === 'string' ? asOf : null))
   const [asOf] = await sql<{ rows: JsonRow[] | null }[]>`
     select json_agg(resolved order by wanted.place) as rows
-    from unnest(${types}::text[], ${values}::text[], ${instants}::text[]::timestamptz[])
-      with ordinality as wanted (type, value, as_of, place)
-    cross join lateral public.resolve_mapping(wanted.type, wanted.value, wanted.as_of, ${maxAge}::interval) as resolved`
+    from unnest(${types}::text[], ${values}::text[], ${instants}::text[]::timestamptz[], ${days}::text[]::date[])
+      with ordinality as wanted (type, value, instant, day, place)
+    cross join lateral (
+      select at_instant.*
+      from public.resolve_mapping(wanted.type, wanted.value, wanted.instant, ${maxAge}::interval) as at_instant
+      where wanted.day is null
+      union all
+      select on_day.*
+      from public.resolve_mapping(wanted.type, wanted.value, wanted.day, ${maxAge}::interval) as on_day
+      where wanted.day is not null
+    ) as resolved`
   return (asOf?.rows ?? []).map(resolvedOf)
 }
 

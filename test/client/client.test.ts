@@ -189,6 +189,34 @@ test('looks into the past without fetching what is known now', () =>
     assert.is(sim.log.length, 0)
   }))
 
+test('takes a day for the whole of it in UTC, whatever the time zones, and anything else for a mistake', () =>
+  withClients(async ({ client, sql, sim, url }) => {
+    await observe(sql, 'CUSIP', apple.key, 'OLD', '2020-01-01Z')
+    await observe(sql, 'CUSIP', apple.key, 'NEW', '2021-03-09 23:30Z')
+    await observe(sql, 'CUSIP', apple.key, 'NEW')
+    const zoned = new URL(url)
+    zoned.searchParams.set('TimeZone', 'Pacific/Auckland')
+    await using proxy = await startDatabaseProxy(url)
+    const pgfigi = client({ dbUrl: proxy.urlOf(zoned.href), prepare: false })
+    const [before, day, after, instant, now] = await Promise.all([
+      pgfigi.getTickerFromCusip(apple.key, { asOf: '2021-03-08' }),
+      pgfigi.resolve(apple.key, { asOf: '2021-03-09' }),
+      pgfigi.getTickerFromIsin(apple.isin, { asOf: '9999-12-31' }),
+      pgfigi.getTickerFromCusip(apple.key, { asOf: new Date('2021-03-09T23:29:59Z') }),
+      pgfigi.getTickerFromCusip(apple.key),
+    ])
+    assert.equal([before, day.ticker, after, instant, now], ['OLD', 'NEW', 'NEW', 'OLD', 'NEW'])
+    assert.is(proxy.sent().split('public.resolve_mapping(').length - 1, 2, 'one query, of two branches')
+    assert.is(await pgfigi.getTickerFromCusip(ibm.key, { asOf: '2021-03-09' }), null)
+    assert.is(await requestsFor(sql, 'CUSIP', ibm.key), 1, 'nothing at all is known of it')
+    for (const asOf of ['', 'yesterday', '2021-02-30', '2021-3-9', '0000-01-01', '2021-03-09T00:00:00Z', 7]) {
+      const error = await rejection(pgfigi.getTickerFromCusip(apple.key, { asOf: asOf as string }))
+      assert.instance(error, RangeError, String(asOf))
+      assert.match(error.message, /asOf is .*: it must be a Date \(an instant\) or a day as YYYY-MM-DD/)
+    }
+    assert.is(sim.log.length, 0)
+  }))
+
 test('does not wait where it is told so: the fetch is requested and left to others', () =>
   withClients(async ({ client, sql, sim }) => {
     const row = await client().resolve(apple.key, { wait: false })

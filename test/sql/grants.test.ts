@@ -23,21 +23,34 @@ const analystFunctions = [
   'clean_identifier(text)',
   'complete_cusip(text)',
   'cusip_check_digit(text)',
+  'figi_private.end_of_day(date)',
   'figi_private.is_fresh(timestamp with time zone,interval)',
+  'figi_private.plain_ticker(text)',
   'figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean)',
   'identifier_type_of(text)',
   'isin_check_digit(text)',
   'isin_of_cusip(text,text)',
+  'mapping_changes(timestamp with time zone)',
   'mapping_history(text,text)',
+  'mappings_as_of(date)',
   'mappings_as_of(timestamp with time zone)',
   'normalize_cusip(text)',
   'normalize_identifier(text,text)',
   'normalize_identifier_type(text)',
   'normalize_isin(text)',
   'resolve_mapping(text)',
+  'resolve_mapping(text,text,date,interval)',
   'resolve_mapping(text,text,timestamp with time zone,interval)',
+  'resolve_mappings(text,text[],date,interval)',
   'resolve_mappings(text,text[],timestamp with time zone,interval)',
   'stale_mappings(interval,integer)',
+]
+
+/** The second in a schema where an analyst can name nothing. */
+const analystViews = [
+  'select current_mappings',
+  'select figi_private.recorded_periods',
+  'select mapping_periods',
 ]
 
 const workerFunctions = [
@@ -143,7 +156,7 @@ test('an analyst may execute the lookups and read two views, and nothing else wh
   await withRollback(async (sql) => {
     await sql.unsafe(script)
     assert.equal(await executable(sql, 'pgfigi_analyst'), analystFunctions)
-    assert.equal(await held(sql, 'pgfigi_analyst'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await held(sql, 'pgfigi_analyst'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_analyst'), ['usage public'])
   })
 })
@@ -152,7 +165,7 @@ test('a worker may also execute what claims and records, and has no right on a t
   await withRollback(async (sql) => {
     await sql.unsafe(script)
     assert.equal(await executable(sql, 'pgfigi_worker'), [...analystFunctions, ...workerFunctions].sort())
-    assert.equal(await held(sql, 'pgfigi_worker'), ['select current_mappings', 'select mapping_periods'])
+    assert.equal(await held(sql, 'pgfigi_worker'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_worker'), [
       'usage figi_private',
       'usage graphile_worker',
@@ -200,7 +213,16 @@ test('an analyst can use each of the other functions and views, inlined or not',
       `select * from mapping_periods`,
       `select * from mapping_history('CUSIP', '037833100')`,
       `select * from mappings_as_of('2021-01-01')`,
+      `select * from mappings_as_of(date '2021-01-01')`,
+      `select * from unnest(array[date '2021-01-01']) d cross join lateral mappings_as_of(d)`,
+      `select * from mappings_as_of((select date '2021-01-01'))`,
+      `select * from resolve_mapping('CUSIP', '037833100', date '2021-01-01')`,
+      `select * from unnest(array[date '2021-01-01']) d cross join lateral resolve_mapping('CUSIP', '037833100', d)`,
+      `select * from resolve_mapping('CUSIP', '037833100', (select date '2021-01-01'))`,
+      `select * from resolve_mappings('CUSIP', '{037833100}', date '2021-01-01')`,
       `select * from stale_mappings()`,
+      `select * from mapping_changes('2019-01-01')`,
+      `select * from mapping_changes((select timestamptz '2019-01-01'))`,
       `select * from cache_stats()`,
       `select resolve_mapping('CUSIP', '037833100')`,
       `select (resolve_mapping('CUSIP', v)).ticker from unnest(array['037833100']) v`,
@@ -238,6 +260,7 @@ test('an analyst is refused everything else', async () => {
       `update current_mappings set ticker = 'X'`,
       `delete from mapping_periods`,
       `insert into current_mappings (identifier_type, identifier_value, ticker, start_date, last_fetched_date) values ('CUSIP', '037833100', 'X', now(), now())`,
+      `select * from figi_private.recorded_periods`,
       `select * from figi_private.fetch_requests`,
       `select * from figi_private.api_budgets`,
       `select figi_private.resolve_rest('CUSIP', '037833100', null, null, true)`,

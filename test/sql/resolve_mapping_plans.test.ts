@@ -76,6 +76,39 @@ test('as of an instant, a lookup is a probe of the index of the history', async 
   })
 })
 
+test('as of a day, given or of each row, lookups and joins are inlined to the same probes', async () => {
+  await withRollback(async (sql) => {
+    await fill(sql)
+    await sql`
+      create table trades as
+      select identifier_value as cusip, date '2020-06-01' + (id % 300)::int as traded from security_mappings limit 50`
+    await sql`analyze trades`
+    for (const query of [
+      `select * from resolve_mapping('CUSIP', '037833100', date '2020-01-01')`,
+      `select * from resolve_mappings('CUSIP', array['037833100'], date '2020-01-01')`,
+      `select * from trades t cross join lateral resolve_mapping('CUSIP', t.cusip, t.traded) r`,
+      `select * from mappings_as_of(date '2020-01-01') m where m.identifier_type = 'CUSIP' and m.identifier_value = '037833100'`,
+      `select * from trades t join mappings_as_of(date '2020-01-01') m on m.identifier_type = 'CUSIP' and m.identifier_value = t.cusip`,
+    ]) {
+      const text = await plan(sql, query)
+      assert.match(text, 'Index Scan using security_mappings_history', text)
+      assert.not.match(text, /Function Scan on (resolve|mappings)|Seq Scan on security_mappings/, text)
+    }
+    const lateral = `select t.*, m.ticker from trades t left join lateral mappings_as_of(t.traded) m on m.identifier_type = 'CUSIP' and m.identifier_value = t.cusip`
+    assert.not.match(await plan(sql, lateral), 'Function Scan')
+    await sql`set local enable_hashjoin to off`
+    await sql`set local enable_mergejoin to off`
+    const probed = await plan(sql, lateral)
+    assert.match(probed, /Index Scan using security_mappings_history[\s\S]*start_date <= CASE/, probed)
+    assert.equal(
+      values(await sql.unsafe(`select x.ticker, count(*)::int from (${lateral}) x group by 1 order by 1`)),
+      values(
+        await sql`select case when traded < '2021-01-01' then 'OLD' else 'NEW' end, count(*)::int from trades group by 1 order by 1`,
+      ),
+    )
+  })
+})
+
 test('a lookup for each row of a table is inlined, in lateral and left joins', async () => {
   await withRollback(async (sql) => {
     await fill(sql)

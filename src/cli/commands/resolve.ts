@@ -1,16 +1,19 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Input, Resolution } from '../../client.ts'
-import { cleanIdentifier, completeCusip } from '../../identifiers.ts'
+import { cleanIdentifier, completeCusip, type IdentifierType } from '../../identifiers.ts'
 import type { Context } from '../context.ts'
 import { counted, print, tell } from '../output.ts'
+import { parseType } from '../parse_type.ts'
+import { parseDayOrInstant } from '../points_in_time.ts'
 import { UsageError } from '../usage_error.ts'
 
 interface ResolveOptions {
-  readonly type?: 'CUSIP' | 'ISIN'
+  readonly type?: IdentifierType
   readonly file?: string
   readonly wait: boolean
   readonly json?: boolean
   readonly maxAge?: number
+  readonly asOf?: Date | string
   readonly completeCusips?: boolean
 }
 
@@ -20,9 +23,14 @@ lines that begin with # are skipped. The type of each is told from its value. On
 lines separated by tabs, else (--json) one object a line with all columns of resolve_mapping; always in the order of the
 input, for any number of identifiers.
 
+With --as-of it prints what was in effect then, and waits for nothing; nothing is fetched, except of what nothing at all
+is known. A day is the whole day in UTC, and the answer what was in effect at its end.
+
 Examples:
   $ pgfigi resolve 037833100 US5949181045
   $ pgfigi resolve --file portfolio.txt --json > tickers.jsonl
+  $ pgfigi resolve --as-of 2021-03-09 835699307
+  $ pgfigi resolve --as-of 2021-03-09T14:30:00Z --file portfolio.txt
   $ cut -d, -f2 holdings.csv | pgfigi resolve --type CUSIP | cut -f1,2
 
 Exit code 0 also where identifiers are invalid or have no ticker; 1 where some could not be looked up.`
@@ -40,6 +48,7 @@ export function addResolve(program: Command, context: Context): void {
     .option('--no-wait', 'print what is known now, and only request what is not')
     .option('--json', 'one JSON object a line')
     .option('--max-age <days>', 'what is older is stale: printed as it is, and requested anew', parseDays)
+    .option('--as-of <when>', 'on a day (all of it, UTC) or at an instant with its zone', parseDayOrInstant)
     .option('--complete-cusips', 'compute the missing check digit of eight-character CUSIPs')
     .addHelpText('after', help)
     .action(async (given: string[], options: ResolveOptions) => {
@@ -59,7 +68,10 @@ async function resolve(given: readonly string[], options: ResolveOptions, contex
 
   let resolved = 0
   const resolutions = inOrder(identifiers, async (identifier) => {
-    const resolution = await session.client.resolve(asked(identifier, options), { wait: options.wait })
+    const resolution = await session.client.resolve(asked(identifier, options), {
+      wait: options.wait,
+      ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
+    })
     resolved += 1
     progress?.update(resolved)
     return { ...resolution, input: identifier }
@@ -127,12 +139,6 @@ function asked(identifier: string, { type, completeCusips }: ResolveOptions): In
 
 function asJson({ input, error, ...row }: Resolution): string {
   return JSON.stringify({ input, ...row, ...(error === null ? {} : { error }) })
-}
-
-function parseType(text: string): 'CUSIP' | 'ISIN' {
-  const type = text.trim().toUpperCase()
-  if (type === 'CUSIP' || type === 'ISIN') return type
-  throw new InvalidArgumentError('It is CUSIP or ISIN.')
 }
 
 function parseDays(text: string): number {
