@@ -1,4 +1,4 @@
---! Loses: public.security_mappings, figi_private.fetch_requests
+--! Loses: public.security_mappings, figi_private.sightings, figi_private.fetch_requests
 --! Discards: figi_private.api_budgets
 
 -- Nothing here cascades: what others have built on pgfigi stops the undo, and is named.
@@ -37,15 +37,20 @@ begin
         'public.identifier_type_of(text)',
         'public.isin_check_digit(text)',
         'public.isin_of_cusip(text, text)',
+        'public.mapping_changes(timestamptz)',
         'public.mapping_history(text, text)',
+        'public.mappings_as_of(date)',
         'public.mappings_as_of(timestamptz)',
         'public.normalize_cusip(text)',
         'public.normalize_identifier(text, text)',
         'public.normalize_identifier_type(text)',
         'public.normalize_isin(text)',
+        'public.purge_cache()',
         'public.refresh_stale(interval, integer)',
         'public.resolve_mapping(text)',
+        'public.resolve_mapping(text, text, date, interval)',
         'public.resolve_mapping(text, text, timestamptz, interval)',
+        'public.resolve_mappings(text, text[], date, interval)',
         'public.resolve_mappings(text, text[], timestamptz, interval)',
         'public.stale_mappings(interval, integer)',
         'public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text)',
@@ -55,8 +60,8 @@ begin
 end
 $$;
 
-drop view public.current_mappings, public.mapping_periods;
+drop view public.current_mappings, public.mapping_periods, figi_private.recorded_periods;
 drop type public.resolved_mapping, public.resolved_mapping_element;
 drop table public.security_mappings;
-drop table figi_private.api_budgets, figi_private.fetch_requests;
+drop table figi_private.api_budgets, figi_private.fetch_requests, figi_private.sightings;
 drop schema figi_private;
