@@ -550,6 +550,7 @@ CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_periods public.security_mappings[];
@@ -1269,6 +1270,7 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_first figi_private.sightings[];

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:7aa373854471ecf64b069e0a32589caeade6c685
+--! Hash: sha1:3b9e71cdc106a67af17f1bcf6e08bd4cf094cd51
 --! Message: security master
 
 create schema figi_private;
@@ -1230,6 +1230,7 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_periods public.security_mappings[];
@@ -1450,6 +1451,7 @@ security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_first figi_private.sightings[];
