@@ -123,8 +123,8 @@ create table public.security_mappings (
   constraint security_mappings_has_no_results_exactly_when_ticker_is_null CHECK ((has_no_results = (ticker IS NULL))),
   constraint security_mappings_identifier_is_well_formed CHECK (
 CASE identifier_type
-    WHEN 'CUSIP'::text THEN (identifier_value ~ '^[0-9A-Z*@#]{8}[0-9]$'::text)
-    WHEN 'ISIN'::text THEN (identifier_value ~ '^[A-Z]{2}[0-9A-Z]{9}[0-9]$'::text)
+    WHEN 'CUSIP'::text THEN ((octet_length(identifier_value) = 9) AND (identifier_value ~ '^[0-9A-Z*@#]*[0-9]$'::text))
+    WHEN 'ISIN'::text THEN ((octet_length(identifier_value) = 12) AND (identifier_value ~ '^[A-Z][A-Z][0-9A-Z]*[0-9]$'::text))
     ELSE false
 END),
   constraint security_mappings_period_is_not_empty CHECK ((start_date < end_date)),
@@ -697,19 +697,17 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
- SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
-declare
-  v_types text[];
-  v_values text[];
 begin
-  select array_agg(n.identifier_type), array_agg(n.identifier_value)
-  into v_types, v_values
-  from new_rows n;
-  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from new_rows n
+  ));
   perform figi_private.raise_overlap(array(
     select n.id
     from new_rows n
@@ -733,65 +731,63 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_update()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
- SET enable_hashjoin TO 'off'
+ SET enable_nestloop TO 'off'
  SET enable_mergejoin TO 'off'
- SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
-  v_types text[];
-  v_values text[];
   v_ids bigint[];
 begin
-  -- A period that only shrank, or was only touched, cannot overlap anything that it did not before. Grouped and not
-  -- joined: the planner takes the number of rows for that of the session's first call, and a nested loop over two
-  -- transition tables is quadratic.
-  select array_agg(c.identifier_type), array_agg(c.identifier_value), array_agg(c.id)
-  into v_types, v_values, v_ids
-  from (
-    select
-      b.id,
-      max(b.identifier_type) filter (where b.is_new) as identifier_type,
-      max(b.identifier_value) filter (where b.is_new) as identifier_value
-    from (
-      select n.id, n.identifier_type, n.identifier_value, n.start_date, n.end_date, true as is_new
-      from new_rows n
-      union all
-      select o.id, o.identifier_type, o.identifier_value, o.start_date, o.end_date, false
-      from old_rows o
-    ) b
-    group by b.id
-    having bool_or(b.is_new)
-      and (
-        bool_and(b.is_new)
-        or min(b.identifier_type) <> max(b.identifier_type)
-        or min(b.identifier_value) <> max(b.identifier_value)
-        or min(b.start_date) filter (where b.is_new) < min(b.start_date) filter (where not b.is_new)
-        or max(coalesce(b.end_date, 'infinity')) filter (where b.is_new)
-          > max(coalesce(b.end_date, 'infinity')) filter (where not b.is_new)
-      )
-  ) c;
-  if v_ids is null then
-    return null;
+  v_ids := array(
+    select n.id
+    from new_rows n
+    left join old_rows o on o.id = n.id
+    where o.id is null
+      or o.identifier_type <> n.identifier_type
+      or o.identifier_value <> n.identifier_value
+      or n.start_date < o.start_date
+      or coalesce(n.end_date, 'infinity') > coalesce(o.end_date, 'infinity')
+  );
+  if cardinality(v_ids) > 0 then
+    perform figi_private.forbid_overlap_of(v_ids);
   end if;
-  perform figi_private.lock_identifiers(v_types, v_values);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_of(ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'on'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+  ));
   perform figi_private.raise_overlap(array(
     select n.id
-    from public.security_mappings n
-    where n.id = any (v_ids)
-      and exists (
-        select
-        from public.security_mappings m
-        where m.identifier_type = n.identifier_type
-          and m.identifier_value = n.identifier_value
-          and m.id <> n.id
-          and m.start_date < coalesce(n.end_date, 'infinity')
-          and coalesce(m.end_date, 'infinity') > n.start_date
-      )
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+    where exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+        and m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+    )
     order by n.id
     limit 1
   ));
-  return null;
 end
 $function$;
 
@@ -887,6 +883,26 @@ CREATE OR REPLACE FUNCTION figi_private.lock_identifiers(identifier_types text[]
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value)
+    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
+  ));
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_queue()
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_advisory_xact_lock(1718183785, '-1'::integer) AS pg_advisory_xact_lock;
+END;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_stripes(stripes integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
   -- What another session commits while we wait for its lock is seen by a new snapshot only, and only read committed
   -- takes one.
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -897,22 +913,15 @@ begin
         hint = 'Begin the transaction with isolation level read committed. Lookups work in every isolation level.';
   end if;
 
-  perform pg_advisory_xact_lock(1718183785, stripe)
+  perform pg_advisory_xact_lock(1718183785, s.stripe)
   from (
-    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value) as stripe
-    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
-    order by stripe
+    select distinct u.stripe
+    from unnest(stripes) as u (stripe)
+    order by u.stripe
     offset 0
-  ) stripes;
+  ) s;
 end
 $function$;
-
-CREATE OR REPLACE FUNCTION figi_private.lock_queue()
- RETURNS void
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT pg_advisory_xact_lock(1718183785, '-1'::integer) AS pg_advisory_xact_lock;
-END;
 
 CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
  RETURNS interval
@@ -2878,6 +2887,9 @@ comment on function figi_private.forbid_overlap_after_insert() is
 comment on function figi_private.forbid_overlap_after_update() is
   'Refuses periods that an update extended or moved over another period of the same identifier, with 23P01.';
 
+comment on function figi_private.forbid_overlap_of(bigint[]) is
+  'Takes the write locks of the identifiers of these rows, then refuses those that overlap another period, with 23P01.';
+
 comment on function figi_private.head_of_round(boolean,integer,timestamp with time zone,text[],text[]) is
   'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
 
@@ -2895,6 +2907,9 @@ comment on function figi_private.lock_identifiers(text[],text[]) is
 
 comment on function figi_private.lock_queue() is
   'Serialises the changes of fetch requests (claim, renew, record, release) until the end of the transaction; held for milliseconds.';
+
+comment on function figi_private.lock_stripes(integer[]) is
+  'Takes the write locks of these stripes until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
 
 comment on function figi_private.next_claim_in() is
   'In how long the next request can be claimed, within a minute from now; null where none can.';
