@@ -71,6 +71,7 @@ grant execute on function public.upsert_mapping(text, text, text, timestamptz, t
 grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;
 grant execute on function public.refresh_stale(interval, integer) to pgfigi_worker;
 grant execute on function public.clear_cache() to pgfigi_worker;
+-- purge_cache, which forgets everything, is left to the owner.
 
 grant execute on function figi_private.claim_requests(text, integer, integer, interval, text[], text[]) to pgfigi_worker;
 grant execute on function figi_private.renew_claims(text, interval) to pgfigi_worker;
@@ -78,6 +79,10 @@ grant execute on function figi_private.release_claims(text, text[], text[], text
 grant execute on function figi_private.record_answers(jsonb, interval) to pgfigi_worker;
 grant execute on function figi_private.pending_requests(text[], text[]) to pgfigi_worker;
 grant execute on function figi_private.next_claim_in() to pgfigi_worker;
+
+-- What `pgfigi import` writes with.
+grant execute on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) to pgfigi_worker;
+grant execute on function figi_private.restore_rows(text, jsonb) to pgfigi_worker;
 
 grant execute on function figi_private.reserve_api_slot(text, integer, interval) to pgfigi_worker;
 grant execute on function figi_private.open_api_slots(text, integer, interval) to pgfigi_worker;

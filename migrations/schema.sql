@@ -123,8 +123,8 @@ create table public.security_mappings (
   constraint security_mappings_has_no_results_exactly_when_ticker_is_null CHECK ((has_no_results = (ticker IS NULL))),
   constraint security_mappings_identifier_is_well_formed CHECK (
 CASE identifier_type
-    WHEN 'CUSIP'::text THEN (identifier_value ~ '^[0-9A-Z*@#]{8}[0-9]$'::text)
-    WHEN 'ISIN'::text THEN (identifier_value ~ '^[A-Z]{2}[0-9A-Z]{9}[0-9]$'::text)
+    WHEN 'CUSIP'::text THEN ((octet_length(identifier_value) = 9) AND (identifier_value ~ '^[0-9A-Z*@#]*[0-9]$'::text))
+    WHEN 'ISIN'::text THEN ((octet_length(identifier_value) = 12) AND (identifier_value ~ '^[A-Z][A-Z][0-9A-Z]*[0-9]$'::text))
     ELSE false
 END),
   constraint security_mappings_period_is_not_empty CHECK ((start_date < end_date)),
@@ -236,6 +236,30 @@ begin
   perform graphile_worker.add_job('fetch_mappings', max_attempts => 3);
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION figi_private.add_periods(p_periods public.security_mappings[])
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ INSERT INTO public.security_mappings (identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, is_derived)  SELECT p.identifier_type,
+             p.identifier_value,
+             p.ticker,
+             p.has_no_results,
+             p.start_date,
+             p.end_date,
+             p.last_fetched_date,
+             p.figi,
+             p.composite_figi,
+             p.share_class_figi,
+             p.name,
+             p.exch_code,
+             p.security_type,
+             p.security_type2,
+             p.market_sector,
+             p.source,
+             p.is_derived
+            FROM unnest(add_periods.p_periods) p(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, is_derived);
+END;
 
 CREATE OR REPLACE FUNCTION figi_private.api_blocked_for(p_budget text)
  RETURNS interval
@@ -456,7 +480,9 @@ BEGIN ATOMIC
            ORDER BY f.start_date DESC
           LIMIT 1), ( SELECT s.ticker
             FROM sighted s
-           WHERE (s.rank = n.rank))), ''::text) AS "nullif",
+           WHERE (s.plain = n.plain)
+           ORDER BY s.rank
+          LIMIT 1)), ''::text) AS "nullif",
      n.start_date,
          CASE
              WHEN (n.next_start IS NULL) THEN
@@ -524,89 +550,74 @@ CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   v_periods public.security_mappings[];
   v_deleted timestamptz[];
   v_updated timestamptz[];
-  v_inserted timestamptz[];
-  v_has_derived boolean;
+  v_has_rows boolean;
 begin
-  select
-    array_agg(i.identifier_type) filter (where i.is_contested),
-    array_agg(i.identifier_value) filter (where i.is_contested),
-    bool_or(i.has_derived)
-  into contested_types, contested_values, v_has_derived
-  from (
-    select
-      i.identifier_type,
-      i.identifier_value,
-      m.has_derived,
-      m.has_standing or s.tickers <> 1 or s.is_undated as is_contested
-    from (
-      select distinct i.identifier_type, i.identifier_value
-      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-    ) i
-    cross join lateral (
-      select
-        coalesce(bool_or(m.is_derived), false) as has_derived,
-        coalesce(bool_or(not m.is_derived), false) as has_standing
-      from public.security_mappings m
-      where m.identifier_type = i.identifier_type
-        and m.identifier_value = i.identifier_value
-    ) m
-    cross join lateral (
-      select count(*) as tickers, coalesce(bool_or(isempty(s.seen)), false) as is_undated
-      from figi_private.sightings s
-      where s.identifier_type = i.identifier_type
-        and s.identifier_value = i.identifier_value
-    ) s
-  ) i;
+  closed := 0;
+  opened := 0;
+  if p_identifier_types is null then
+    return;
+  end if;
 
-  select array_agg(
-    row(
-      null, p.identifier_type, p.identifier_value, p.ticker, p.ticker is null, p.start_date, p.end_date,
-      p.last_fetched_date, null, null, p.details ->> 'figi', p.details ->> 'composite_figi',
-      p.details ->> 'share_class_figi', p.details ->> 'name', p.details ->> 'exch_code', p.details ->> 'security_type',
-      p.details ->> 'security_type2', p.details ->> 'market_sector', p.source, null, true
-    )::public.security_mappings
-    order by p.identifier_type, p.identifier_value, p.start_date
-  )
-  into v_periods
-  from (
+  with touched as (
+    select distinct i.identifier_type, i.identifier_value
+    from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+  ),
+  weighed as materialized (
+    select
+      t.identifier_type,
+      t.identifier_value,
+      s.sighting,
+      (
+        select bool_or(not m.is_derived)
+        from public.security_mappings m
+        where m.identifier_type = t.identifier_type
+          and m.identifier_value = t.identifier_value
+      ) as has_standing,
+      count(*) over (partition by t.identifier_type, t.identifier_value) <> 1
+        or isempty((s.sighting).seen) is distinct from false as is_contested
+    from touched t
+    left join lateral (
+      select s as sighting
+      from figi_private.sightings s
+      where s.identifier_type = t.identifier_type
+        and s.identifier_value = t.identifier_value
+      offset 0
+    ) s on true
+  ),
+  contested as (
+    select distinct w.identifier_type, w.identifier_value
+    from weighed w
+    where w.is_contested
+      or w.has_standing
+  ),
+  periods as (
     select c.identifier_type, c.identifier_value, d.*
-    from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    from contested c
     cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
     union all
-    select
-      i.identifier_type,
-      i.identifier_value,
-      nullif(s.ticker, ''),
-      lower(s.seen),
-      case when isempty(s.held) then upper(s.seen) end,
-      coalesce(
-        upper(s.held) - interval '1 microsecond',
-        greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
-      ),
-      s.source,
-      s.details
-    from (
-      select i.identifier_type, i.identifier_value
-      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-      except
-      select c.identifier_type, c.identifier_value
-      from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
-    ) i
-    cross join lateral (
-      select s.*
-      from figi_private.sightings s
-      where s.identifier_type = i.identifier_type
-        and s.identifier_value = i.identifier_value
-      offset 0
-    ) s
-  ) p;
+    select o.*
+    from weighed w
+    cross join lateral figi_private.only_period(w.sighting) o
+    where not w.is_contested
+      and w.has_standing is not true
+  )
+  select
+    (select array_agg(c.identifier_type order by c.identifier_type, c.identifier_value) from contested c),
+    (select array_agg(c.identifier_value order by c.identifier_type, c.identifier_value) from contested c),
+    (select bool_or(w.has_standing is not null) from weighed w),
+    array_agg(figi_private.period_row(
+      p.identifier_type, p.identifier_value, p.ticker, p.start_date, p.end_date, p.last_fetched_date, p.source, p.details
+    ))
+  into contested_types, contested_values, v_has_rows, v_periods
+  from periods p;
 
-  if v_has_derived then
+  if v_has_rows then
     with gone as (
       delete from public.security_mappings m
       using (
@@ -659,32 +670,26 @@ begin
     select array_agg(mended.start_date) into v_updated from mended;
   end if;
 
-  with added as (
-    insert into public.security_mappings (
-      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
-      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
-      source, is_derived
-    )
-    select
-      p.identifier_type, p.identifier_value, p.ticker, p.has_no_results, p.start_date, p.end_date, p.last_fetched_date,
-      p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code, p.security_type, p.security_type2,
-      p.market_sector, p.source, p.is_derived
-    from unnest(v_periods) p
-    where not coalesce(v_has_derived, false)
-      or not exists (
+  -- What is left is not there yet.
+  if v_has_rows then
+    v_periods := array(
+      select p
+      from unnest(v_periods) p
+      where not exists (
         select
         from public.security_mappings m
         where m.identifier_type = p.identifier_type
           and m.identifier_value = p.identifier_value
           and m.start_date = p.start_date
+        offset 0
       )
-    returning start_date
-  )
-  select array_agg(added.start_date) into v_inserted from added;
+    );
+  end if;
+  perform figi_private.add_periods(v_periods);
 
   closed := coalesce(cardinality(v_deleted), 0) + coalesce(cardinality(v_updated), 0);
-  opened := coalesce(cardinality(v_inserted), 0);
-  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || v_inserted) as changed (start_date));
+  opened := coalesce(cardinality(v_periods), 0);
+  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || array(select p.start_date from unnest(v_periods) p)) as changed (start_date));
 end
 $function$;
 
@@ -692,16 +697,17 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
 AS $function$
-declare
-  v_types text[];
-  v_values text[];
 begin
-  select array_agg(n.identifier_type), array_agg(n.identifier_value)
-  into v_types, v_values
-  from new_rows n;
-  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from new_rows n
+  ));
   perform figi_private.raise_overlap(array(
     select n.id
     from new_rows n
@@ -725,62 +731,63 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_update()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_nestloop TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
-  v_types text[];
-  v_values text[];
   v_ids bigint[];
 begin
-  -- A period that only shrank, or was only touched, cannot overlap anything that it did not before. Grouped and not
-  -- joined: the planner takes the number of rows for that of the session's first call, and a nested loop over two
-  -- transition tables is quadratic.
-  select array_agg(c.identifier_type), array_agg(c.identifier_value), array_agg(c.id)
-  into v_types, v_values, v_ids
-  from (
-    select
-      b.id,
-      max(b.identifier_type) filter (where b.is_new) as identifier_type,
-      max(b.identifier_value) filter (where b.is_new) as identifier_value
-    from (
-      select n.id, n.identifier_type, n.identifier_value, n.start_date, n.end_date, true as is_new
-      from new_rows n
-      union all
-      select o.id, o.identifier_type, o.identifier_value, o.start_date, o.end_date, false
-      from old_rows o
-    ) b
-    group by b.id
-    having bool_or(b.is_new)
-      and (
-        bool_and(b.is_new)
-        or min(b.identifier_type) <> max(b.identifier_type)
-        or min(b.identifier_value) <> max(b.identifier_value)
-        or min(b.start_date) filter (where b.is_new) < min(b.start_date) filter (where not b.is_new)
-        or max(coalesce(b.end_date, 'infinity')) filter (where b.is_new)
-          > max(coalesce(b.end_date, 'infinity')) filter (where not b.is_new)
-      )
-  ) c;
-  if v_ids is null then
-    return null;
+  v_ids := array(
+    select n.id
+    from new_rows n
+    left join old_rows o on o.id = n.id
+    where o.id is null
+      or o.identifier_type <> n.identifier_type
+      or o.identifier_value <> n.identifier_value
+      or n.start_date < o.start_date
+      or coalesce(n.end_date, 'infinity') > coalesce(o.end_date, 'infinity')
+  );
+  if cardinality(v_ids) > 0 then
+    perform figi_private.forbid_overlap_of(v_ids);
   end if;
-  perform figi_private.lock_identifiers(v_types, v_values);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_of(ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'on'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+  ));
   perform figi_private.raise_overlap(array(
     select n.id
-    from public.security_mappings n
-    where n.id = any (v_ids)
-      and exists (
-        select
-        from public.security_mappings m
-        where m.identifier_type = n.identifier_type
-          and m.identifier_value = n.identifier_value
-          and m.id <> n.id
-          and m.start_date < coalesce(n.end_date, 'infinity')
-          and coalesce(m.end_date, 'infinity') > n.start_date
-      )
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+    where exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+        and m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+    )
     order by n.id
     limit 1
   ));
-  return null;
 end
 $function$;
 
@@ -826,31 +833,71 @@ BEGIN ATOMIC
            WHERE ((is_known.p_identifier_type = 'CUSIP'::text) AND (NOT m.has_no_results)))));
 END;
 
-CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.sightings[])
+CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.sightings[], p_are_there boolean[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if true = any (p_are_there) then
+    update figi_private.sightings s
+    set
+      seen = s.seen + n.seen,
+      -- What nobody can date says nothing more, once there is something that can be dated.
+      held =
+        case
+          when isempty(s.seen) and not isempty(n.seen) then n.held
+          when isempty(n.seen) and not isempty(s.seen) then s.held
+          else s.held + n.held
+        end,
+      details =
+        case
+          when n.details is null or (s.details_at, s.details) >= (n.details_at, n.details) then s.details
+          else n.details
+        end,
+      details_at = greatest(s.details_at, n.details_at)
+    from unnest(p_sightings) n
+    where s.identifier_type = n.identifier_type
+      and s.identifier_value = n.identifier_value
+      and s.ticker = n.ticker
+      and s.source = n.source;
+  end if;
+
+  insert into figi_private.sightings (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at
+  )
+  select
+    n.identifier_type, n.identifier_value, n.ticker, n.source, n.seen, n.held, n.details, n.details_at
+  from unnest(p_sightings) with ordinality as n (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  where not p_are_there[n.place];
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value)
+    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
+  ));
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.lock_queue()
  RETURNS void
  LANGUAGE sql
 BEGIN ATOMIC
- INSERT INTO figi_private.sightings AS s (identifier_type, identifier_value, ticker, source, seen, held, details, details_at)  SELECT n.identifier_type,
-             n.identifier_value,
-             n.ticker,
-             n.source,
-             n.seen,
-             n.held,
-             n.details,
-             n.details_at
-            FROM unnest(keep_sightings.p_sightings) n(identifier_type, identifier_value, ticker, source, seen, held, details, details_at) ON CONFLICT ON CONSTRAINT sightings_pkey DO UPDATE SET seen = (s.seen + excluded.seen), held =
-         CASE
-             WHEN (isempty(s.seen) AND (NOT isempty(excluded.seen))) THEN excluded.held
-             WHEN (isempty(excluded.seen) AND (NOT isempty(s.seen))) THEN s.held
-             ELSE (s.held + excluded.held)
-         END, details =
-         CASE
-             WHEN ((ROW(s.details_at, s.details) >= ROW(excluded.details_at, excluded.details)) OR (excluded.details IS NULL)) THEN s.details
-             ELSE excluded.details
-         END, details_at = GREATEST(s.details_at, excluded.details_at);
+ SELECT pg_advisory_xact_lock(1718183785, '-1'::integer) AS pg_advisory_xact_lock;
 END;
 
-CREATE OR REPLACE FUNCTION figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+CREATE OR REPLACE FUNCTION figi_private.lock_stripes(stripes integer[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -866,22 +913,15 @@ begin
         hint = 'Begin the transaction with isolation level read committed. Lookups work in every isolation level.';
   end if;
 
-  perform pg_advisory_xact_lock(1718183785, stripe)
+  perform pg_advisory_xact_lock(1718183785, s.stripe)
   from (
-    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value) as stripe
-    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
-    order by stripe
+    select distinct u.stripe
+    from unnest(stripes) as u (stripe)
+    order by u.stripe
     offset 0
-  ) stripes;
+  ) s;
 end
 $function$;
-
-CREATE OR REPLACE FUNCTION figi_private.lock_queue()
- RETURNS void
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT pg_advisory_xact_lock(1718183785, '-1'::integer) AS pg_advisory_xact_lock;
-END;
 
 CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
  RETURNS interval
@@ -1001,6 +1041,27 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.only_period(s figi_private.sightings)
+ RETURNS TABLE(identifier_type text, identifier_value text, ticker text, start_date timestamp with time zone, end_date timestamp with time zone, last_fetched_date timestamp with time zone, source text, details jsonb)
+ LANGUAGE sql
+ IMMUTABLE ROWS 1
+BEGIN ATOMIC
+ SELECT (s).identifier_type AS identifier_type,
+     (s).identifier_value AS identifier_value,
+     NULLIF((s).ticker, ''::text) AS "nullif",
+     lower((s).seen) AS lower,
+         CASE
+             WHEN isempty((s).held) THEN upper((s).seen)
+             ELSE NULL::timestamp with time zone
+         END AS "case",
+         CASE
+             WHEN isempty((s).held) THEN GREATEST(lower((s).seen), (upper((s).seen) - '24:00:00'::interval))
+             ELSE (upper((s).held) - '00:00:00.000001'::interval)
+         END AS "case",
+     (s).source AS source,
+     (s).details AS details;
+END;
+
 CREATE OR REPLACE FUNCTION figi_private.open_api_slots(p_budget text, p_capacity integer, p_window interval)
  RETURNS integer
  LANGUAGE sql
@@ -1046,6 +1107,12 @@ AS $function$
       and r.attempts = 0
   )
 $function$;
+
+CREATE OR REPLACE FUNCTION figi_private.period_row(p_identifier_type text, p_identifier_value text, p_ticker text, p_start_date timestamp with time zone, p_end_date timestamp with time zone, p_last_fetched_date timestamp with time zone, p_source text, p_details jsonb)
+ RETURNS public.security_mappings
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW(NULL::bigint, p_identifier_type, p_identifier_value, p_ticker, (p_ticker IS NULL), p_start_date, p_end_date, p_last_fetched_date, NULL::timestamp with time zone, NULL::timestamp with time zone, (p_details ->> 'figi'::text), (p_details ->> 'composite_figi'::text), (p_details ->> 'share_class_figi'::text), (p_details ->> 'name'::text), (p_details ->> 'exch_code'::text), (p_details ->> 'security_type'::text), (p_details ->> 'security_type2'::text), (p_details ->> 'market_sector'::text), p_source, NULL::jsonb, true)::public.security_mappings;
 
 CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  RETURNS text
@@ -1212,9 +1279,12 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
+  v_first figi_private.sightings[];
   v_new figi_private.sightings[];
+  v_are_there boolean[];
   v_types text[];
   v_values text[];
   v_fitted record;
@@ -1236,63 +1306,99 @@ begin
   judged as (
     select
       g.*,
-      row_number() over (
-        partition by g.identifier_type, g.identifier_value, g.ticker, g.seen, g.held, g.details
-      ) = 1 and not coalesce(
-        case when g.seen is null then true else s.seen @> g.seen end
+      s.ticker is not null as is_known,
+      s.is_same,
+      not coalesce(
+        s.is_same
+        and case when g.seen is null then true else s.seen @> g.seen end
         and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
         and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
         false
       ) as is_new
     from given g
     left join lateral (
-      select s.*
+      select s.*, s.ticker = g.ticker and s.source = p_source as is_same
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
-        and s.ticker = g.ticker
-        and s.source = p_source
-      offset 0
+      order by is_same desc
+      limit 1
     ) s on true
   ),
   added as (
     select
       j.identifier_type,
       j.identifier_value,
-      j.ticker,
-      coalesce(range_agg(j.seen), '{}') as seen,
-      coalesce(
-        case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
-        '{}'
-      ) as held,
-      (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1] as details,
-      max(j.details_at) as details_at
+      row(
+        j.identifier_type,
+        j.identifier_value,
+        j.ticker,
+        p_source,
+        coalesce(range_agg(j.seen) + coalesce(range_agg(j.held) filter (where j.seen is not null), '{}'), '{}'),
+        coalesce(
+          case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
+          '{}'
+        ),
+        (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1],
+        max(j.details_at)
+      )::figi_private.sightings as sighting,
+      bool_or(j.is_same) is true as is_there,
+      count(*) as records,
+      count(*) over (partition by j.identifier_type, j.identifier_value) = 1
+        and not bool_or(j.is_known)
+        and bool_or(j.seen is not null) as is_alone
     from judged j
     where j.is_new
     group by j.identifier_type, j.identifier_value, j.ticker
+  ),
+  weighed as materialized (
+    select
+      a.*,
+      a.is_alone and not exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = a.identifier_type
+          and m.identifier_value = a.identifier_value
+        offset 0
+      ) as is_first
+    from added a
   )
   select
-    (select count(*) from judged j where j.is_new),
-    (select count(*) from judged j where not j.is_new),
-    array_agg(
-      row(
-        a.identifier_type, a.identifier_value, a.ticker, p_source,
-        case when isempty(a.seen) then a.seen else a.seen + a.held end,
-        a.held, a.details, a.details_at
-      )::figi_private.sightings
-      order by a.identifier_type, a.identifier_value, a.ticker
-    ),
-    array_agg(a.identifier_type),
-    array_agg(a.identifier_value)
-  into imported, unchanged, v_new, v_types, v_values
-  from added a;
+    coalesce(sum(w.records), 0),
+    array_agg(w.sighting) filter (where w.is_first),
+    array_agg(w.sighting) filter (where not w.is_first),
+    array_agg(w.is_there) filter (where not w.is_first),
+    array_agg(w.identifier_type) filter (where not w.is_first),
+    array_agg(w.identifier_value) filter (where not w.is_first)
+  into imported, v_first, v_new, v_are_there, v_types, v_values
+  from weighed w;
+  unchanged := cardinality(p_identifier_types) - imported;
 
-  if v_new is not null then
-    perform figi_private.keep_sightings(v_new);
-    select * into v_fitted from figi_private.fit_periods(v_types, v_values);
-    perform figi_private.notify_changes(v_fitted.closed, v_fitted.opened, v_fitted.since);
+  -- Nothing at all was known of these, by far the most: there is nothing to weigh.
+  if v_first is not null then
+    perform figi_private.keep_sightings(v_first, array_fill(false, array[cardinality(v_first)]));
+    perform figi_private.add_periods(array_agg(figi_private.period_row(
+      o.identifier_type, o.identifier_value, o.ticker, o.start_date, o.end_date, o.last_fetched_date, o.source, o.details
+    )))
+    from unnest(v_first) f
+    cross join lateral figi_private.only_period(f) o;
   end if;
 
+  if v_new is not null then
+    perform figi_private.keep_sightings(v_new, v_are_there);
+  end if;
+  select * into v_fitted from figi_private.fit_periods(v_types, v_values);
+
+  perform figi_private.notify_changes(
+    v_fitted.closed,
+    v_fitted.opened + coalesce(cardinality(v_first), 0),
+    least(v_fitted.since, (select min(lower(f.seen)) from unnest(v_first) f))
+  );
+
+  excluded := 0;
+  if v_fitted.contested_types is null and unchanged = 0 then
+    return;
+  end if;
   select count(*)
   into excluded
   from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms)
@@ -1641,6 +1747,7 @@ AS $function$
 declare
   v_row jsonb;
   v_message text;
+  v_constraint text;
 begin
   if p_table not in ('security_mappings', 'sightings') or p_table is null then
     raise exception 'a dump has no table %', coalesce(quote_literal(p_table), 'null')
@@ -1656,7 +1763,10 @@ begin
   exception
     when data_exception or integrity_constraint_violation then
       if jsonb_array_length(p_rows) = 1 then
-        get stacked diagnostics v_message = message_text;
+        get stacked diagnostics v_message = message_text, v_constraint = constraint_name;
+        if v_constraint = 'security_mappings_one_open_row' then
+          v_message := 'the database has another open period of this identifier';
+        end if;
         return query select 1::bigint, 'rejected', v_message;
         return;
       end if;
@@ -1684,6 +1794,7 @@ AS $function$
 declare
   v_given figi_private.sightings[];
   v_outcomes text[];
+  v_are_there boolean[];
 begin
   select array_agg(s order by r.place)
   into v_given
@@ -1693,7 +1804,9 @@ begin
   perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
   from unnest(v_given) g;
 
-  select array_agg(
+  select
+    array_agg(s.ticker is not null order by g.place),
+    array_agg(
     case
       when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
       when s.seen @> g.seen
@@ -1703,7 +1816,7 @@ begin
     end
     order by g.place
   )
-  into v_outcomes
+  into v_are_there, v_outcomes
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
   )
@@ -1718,7 +1831,7 @@ begin
   ) s on true;
 
   perform
-    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings)),
+    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings), array_agg(v_are_there[g.place])),
     figi_private.fit_periods(array_agg(g.identifier_type), array_agg(g.identifier_value))
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
@@ -2750,6 +2863,9 @@ comment on column public.security_mappings.updated_at is
 comment on function figi_private.add_fetch_job() is
   'Adds one fetch_mappings job to graphile-worker, once a transaction; nothing where its schema is absent, or while a backlog of more than two minutes waits.';
 
+comment on function figi_private.add_periods(public.security_mappings[]) is
+  'Inserts derived periods.';
+
 comment on function figi_private.api_blocked_for(text) is
   'For how long nobody may send under the budget, zero where it is open: asked again after waiting for a slot.';
 
@@ -2777,6 +2893,9 @@ comment on function figi_private.forbid_overlap_after_insert() is
 comment on function figi_private.forbid_overlap_after_update() is
   'Refuses periods that an update extended or moved over another period of the same identifier, with 23P01.';
 
+comment on function figi_private.forbid_overlap_of(bigint[]) is
+  'Takes the write locks of the identifiers of these rows, then refuses those that overlap another period, with 23P01.';
+
 comment on function figi_private.head_of_round(boolean,integer,timestamp with time zone,text[],text[]) is
   'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
 
@@ -2786,14 +2905,17 @@ comment on function figi_private.is_fresh(timestamp with time zone,interval) is
 comment on function figi_private.is_known(text,text) is
   'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
 
-comment on function figi_private.keep_sightings(figi_private.sightings[]) is
-  'Adds sightings, at most one an identifier, ticker and source, to those that are kept. The caller holds the locks of the identifiers, and fits their periods.';
+comment on function figi_private.keep_sightings(figi_private.sightings[],boolean[]) is
+  'Adds sightings, at most one an identifier, ticker and source, to those that are kept; p_are_there says of each place whether there is a row already. The caller holds the locks of the identifiers, and fits their periods.';
 
 comment on function figi_private.lock_identifiers(text[],text[]) is
   'Takes the write locks of these identifiers until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
 
 comment on function figi_private.lock_queue() is
   'Serialises the changes of fetch requests (claim, renew, record, release) until the end of the transaction; held for milliseconds.';
+
+comment on function figi_private.lock_stripes(integer[]) is
+  'Takes the write locks of these stripes until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
 
 comment on function figi_private.next_claim_in() is
   'In how long the next request can be claimed, within a minute from now; null where none can.';
@@ -2804,11 +2926,17 @@ comment on function figi_private.next_identifiers(boolean,integer,integer,timest
 comment on function figi_private.notify_changes(bigint,bigint,timestamp with time zone) is
   'Tells who listens to mapping_changes how many periods were closed or changed, how many are new, and since when (null: everything): what mapping_changes(since) wants. Nothing where nothing changed.';
 
+comment on function figi_private.only_period(figi_private.sightings) is
+  'The period of an identifier of which there is this sighting alone, seen at some time, and no row in security_mappings that stands.';
+
 comment on function figi_private.open_api_slots(text,integer,interval) is
   'How many requests could be sent under the budget at this moment without waiting.';
 
 comment on function figi_private.pending_requests(text[],text[]) is
   'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
+
+comment on function figi_private.period_row(text,text,text,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,jsonb) is
+  'A derived row of security_mappings, without its id and times.';
 
 comment on function figi_private.plain_ticker(text) is
   'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';

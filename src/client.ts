@@ -3,7 +3,7 @@ import { checkedAsOf } from './as_of.ts'
 import { ClientDatabase, DatabaseAway } from './client_database.ts'
 import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
-import { type CacheStats, cacheStats, clearCache, refreshStale } from './database/cache.ts'
+import { type CacheStats, cacheStats, clearCache, purgeCache, refreshStale } from './database/cache.ts'
 import { type Lookup, type ResolvedMapping, resolveMany } from './database/lookups.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
@@ -130,9 +130,12 @@ export class OpenFIGIClient implements AsyncDisposable {
     return this.#needsDatabase().require(cacheStats)
   }
 
-  /** Closes what is current and keeps the history; how many identifiers. Lookups then miss, and fetch anew. */
-  async clearCache(): Promise<number> {
-    return this.#needsDatabase().require(clearCache)
+  /**
+   * Closes what is current and keeps the history; how many identifiers. With `purge` forgets everything, what was imported
+   * included; how many rows. Lookups then miss, and fetch anew.
+   */
+  async clearCache({ purge = false }: { readonly purge?: boolean } = {}): Promise<number> {
+    return this.#needsDatabase().require(purge ? purgeCache : clearCache)
   }
 
   /**

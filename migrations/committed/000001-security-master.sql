@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:a2425ceb3bd20261fa17e0944b00f55a09ce551f
+--! Hash: sha1:9cdcae9ccb3c3609fc7f8bbb82c060a2d038b16c
 --! Message: security master
 
 create schema figi_private;
@@ -330,11 +330,12 @@ create table public.security_mappings (
   is_derived boolean not null default false,
   constraint security_mappings_pkey
     primary key (id),
+  -- The length apart: a regular expression that counts takes three times as long.
   constraint security_mappings_identifier_is_well_formed
     check (
       case identifier_type
-        when 'CUSIP' then identifier_value ~ '^[0-9A-Z*@#]{8}[0-9]$'
-        when 'ISIN' then identifier_value ~ '^[A-Z]{2}[0-9A-Z]{9}[0-9]$'
+        when 'CUSIP' then octet_length(identifier_value) = 9 and identifier_value ~ '^[0-9A-Z*@#]*[0-9]$'
+        when 'ISIN' then octet_length(identifier_value) = 12 and identifier_value ~ '^[A-Z][A-Z][0-9A-Z]*[0-9]$'
         else false
       end
     ),
@@ -733,8 +734,8 @@ revoke execute on function figi_private.stripe_of(text, text) from public;
 comment on function figi_private.stripe_of(text, text) is
   'The lock stripe of an identifier, 0 to 255.';
 --! EndIncluded functions/stripe_of.sql
---! Included functions/lock_identifiers.sql
-create or replace function figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+--! Included functions/lock_stripes.sql
+create or replace function figi_private.lock_stripes(stripes integer[])
 returns void
 language plpgsql
 volatile
@@ -751,13 +752,32 @@ begin
         hint = 'Begin the transaction with isolation level read committed. Lookups work in every isolation level.';
   end if;
 
-  perform pg_advisory_xact_lock(1718183785, stripe)
+  perform pg_advisory_xact_lock(1718183785, s.stripe)
   from (
-    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value) as stripe
-    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
-    order by stripe
+    select distinct u.stripe
+    from unnest(stripes) as u (stripe)
+    order by u.stripe
     offset 0
-  ) stripes;
+  ) s;
+end
+$$;
+
+revoke execute on function figi_private.lock_stripes(integer[]) from public;
+comment on function figi_private.lock_stripes(integer[]) is
+  'Takes the write locks of these stripes until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
+--! EndIncluded functions/lock_stripes.sql
+--! Included functions/lock_identifiers.sql
+create or replace function figi_private.lock_identifiers(identifier_types text[], identifier_values text[])
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(i.identifier_type, i.identifier_value)
+    from unnest(identifier_types, identifier_values) as i (identifier_type, identifier_value)
+  ));
 end
 $$;
 
@@ -798,21 +818,25 @@ comment on function figi_private.raise_overlap(bigint[]) is
 --! Included functions/forbid_overlap_after_insert.sql
 -- The law that no constraint can hold cheaply (an exclusion constraint costs 14 times the insert): after each
 -- statement, take the locks that all writers take, then look whether a period overlaps another one.
+--
+-- A plan over a transition table is made at the session's first call and kept, for that call's number of rows. So it is
+-- left no choice: a probe of the index for each row, whose cost grows neither with the table nor with what was first.
 create or replace function figi_private.forbid_overlap_after_insert()
 returns trigger
 language plpgsql
 volatile
 set search_path to pg_catalog, pg_temp
-set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+set enable_bitmapscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
 as $$
-declare
-  v_types text[];
-  v_values text[];
 begin
-  select array_agg(n.identifier_type), array_agg(n.identifier_value)
-  into v_types, v_values
-  from new_rows n;
-  perform figi_private.lock_identifiers(v_types, v_values);
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from new_rows n
+  ));
   perform figi_private.raise_overlap(array(
     select n.id
     from new_rows n
@@ -836,67 +860,80 @@ revoke execute on function figi_private.forbid_overlap_after_insert() from publi
 comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
 --! EndIncluded functions/forbid_overlap_after_insert.sql
+--! Included functions/forbid_overlap_of.sql
+-- As forbid_overlap_after_insert, for rows that an update moved: apart from it, because the two want opposite plans.
+create or replace function figi_private.forbid_overlap_of(ids bigint[])
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set enable_nestloop to on
+set enable_seqscan to off
+set enable_bitmapscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+as $$
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+  ));
+  perform figi_private.raise_overlap(array(
+    select n.id
+    from unnest(ids) as i (id)
+    join public.security_mappings n on n.id = i.id
+    where exists (
+      select
+      from public.security_mappings m
+      where m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+        and m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+    )
+    order by n.id
+    limit 1
+  ));
+end
+$$;
+
+revoke execute on function figi_private.forbid_overlap_of(bigint[]) from public;
+comment on function figi_private.forbid_overlap_of(bigint[]) is
+  'Takes the write locks of the identifiers of these rows, then refuses those that overlap another period, with 23P01.';
+--! EndIncluded functions/forbid_overlap_of.sql
 --! Included functions/forbid_overlap_after_update.sql
+-- A period that only shrank, or was only touched, cannot overlap anything that it did not before: most updates are over
+-- once their old rows have been compared with the new ones.
+--
+-- That plan is made at the session's first call and kept, for that call's number of rows. A nested loop over two
+-- transition tables is quadratic, so it is left no choice but to hash.
 create or replace function figi_private.forbid_overlap_after_update()
 returns trigger
 language plpgsql
 volatile
 set search_path to pg_catalog, pg_temp
-set plan_cache_mode to force_custom_plan
+set enable_nestloop to off
+set enable_mergejoin to off
+set jit to off
 as $$
 declare
-  v_types text[];
-  v_values text[];
   v_ids bigint[];
 begin
-  -- A period that only shrank, or was only touched, cannot overlap anything that it did not before. Grouped and not
-  -- joined: the planner takes the number of rows for that of the session's first call, and a nested loop over two
-  -- transition tables is quadratic.
-  select array_agg(c.identifier_type), array_agg(c.identifier_value), array_agg(c.id)
-  into v_types, v_values, v_ids
-  from (
-    select
-      b.id,
-      max(b.identifier_type) filter (where b.is_new) as identifier_type,
-      max(b.identifier_value) filter (where b.is_new) as identifier_value
-    from (
-      select n.id, n.identifier_type, n.identifier_value, n.start_date, n.end_date, true as is_new
-      from new_rows n
-      union all
-      select o.id, o.identifier_type, o.identifier_value, o.start_date, o.end_date, false
-      from old_rows o
-    ) b
-    group by b.id
-    having bool_or(b.is_new)
-      and (
-        bool_and(b.is_new)
-        or min(b.identifier_type) <> max(b.identifier_type)
-        or min(b.identifier_value) <> max(b.identifier_value)
-        or min(b.start_date) filter (where b.is_new) < min(b.start_date) filter (where not b.is_new)
-        or max(coalesce(b.end_date, 'infinity')) filter (where b.is_new)
-          > max(coalesce(b.end_date, 'infinity')) filter (where not b.is_new)
-      )
-  ) c;
-  if v_ids is null then
-    return null;
-  end if;
-  perform figi_private.lock_identifiers(v_types, v_values);
-  perform figi_private.raise_overlap(array(
+  v_ids := array(
     select n.id
-    from public.security_mappings n
-    where n.id = any (v_ids)
-      and exists (
-        select
-        from public.security_mappings m
-        where m.identifier_type = n.identifier_type
-          and m.identifier_value = n.identifier_value
-          and m.id <> n.id
-          and m.start_date < coalesce(n.end_date, 'infinity')
-          and coalesce(m.end_date, 'infinity') > n.start_date
-      )
-    order by n.id
-    limit 1
-  ));
+    from new_rows n
+    left join old_rows o on o.id = n.id
+    where o.id is null
+      or o.identifier_type <> n.identifier_type
+      or o.identifier_value <> n.identifier_value
+      or n.start_date < o.start_date
+      or coalesce(n.end_date, 'infinity') > coalesce(o.end_date, 'infinity')
+  );
+  if cardinality(v_ids) > 0 then
+    perform figi_private.forbid_overlap_of(v_ids);
+  end if;
   return null;
 end
 $$;
@@ -988,7 +1025,7 @@ comment on function figi_private.notify_changes(bigint, bigint, timestamptz) is
 -- 3. Sightings of one ticker with no other between them are one period. It ends where the next ticker was first sighted.
 -- 4. The last period before something that stands, or before nothing, ends with its last sighting. Where the source said
 --    that it was the current answer (held), it goes on until what stands, or is open.
--- 5. The spelling is that of what stands, else of an import, else the SEC's.
+-- 5. The spelling is that of what stands, else of an import, else the SEC's; of several the one first seen last.
 -- 6. A negative that nobody can date shows only where nothing else is known, as of 1900: never fresh.
 create or replace function figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
 returns table (
@@ -1091,7 +1128,7 @@ begin atomic
     nullif(
       coalesce(
         (select f.ticker from standing f where f.plain = n.plain order by f.start_date desc limit 1),
-        (select s.ticker from sighted s where s.rank = n.rank)
+        (select s.ticker from sighted s where s.plain = n.plain order by s.rank limit 1)
       ),
       ''
     ),
@@ -1125,10 +1162,91 @@ revoke execute on function figi_private.derived_periods(text, text) from public;
 comment on function figi_private.derived_periods(text, text) is
   'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
 --! EndIncluded functions/derived_periods.sql
+--! Included functions/period_row.sql
+create or replace function figi_private.period_row(
+  p_identifier_type text,
+  p_identifier_value text,
+  p_ticker text,
+  p_start_date timestamptz,
+  p_end_date timestamptz,
+  p_last_fetched_date timestamptz,
+  p_source text,
+  p_details jsonb
+)
+returns public.security_mappings
+language sql
+immutable
+return row(
+  null, p_identifier_type, p_identifier_value, p_ticker, p_ticker is null, p_start_date, p_end_date,
+  p_last_fetched_date, null, null, p_details ->> 'figi', p_details ->> 'composite_figi',
+  p_details ->> 'share_class_figi', p_details ->> 'name', p_details ->> 'exch_code', p_details ->> 'security_type',
+  p_details ->> 'security_type2', p_details ->> 'market_sector', p_source, null, true
+)::public.security_mappings;
+
+revoke execute on function figi_private.period_row(text, text, text, timestamptz, timestamptz, timestamptz, text, jsonb) from public;
+comment on function figi_private.period_row(text, text, text, timestamptz, timestamptz, timestamptz, text, jsonb) is
+  'A derived row of security_mappings, without its id and times.';
+--! EndIncluded functions/period_row.sql
+--! Included functions/only_period.sql
+-- The rule of derived_periods where there is nothing to weigh: one ticker of one source, and nothing that stands.
+create or replace function figi_private.only_period(s figi_private.sightings)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  ticker text,
+  start_date timestamptz,
+  end_date timestamptz,
+  last_fetched_date timestamptz,
+  source text,
+  details jsonb
+)
+language sql
+immutable
+rows 1
+begin atomic
+  select
+    s.identifier_type,
+    s.identifier_value,
+    nullif(s.ticker, ''),
+    lower(s.seen),
+    case when isempty(s.held) then upper(s.seen) end,
+    case
+      when isempty(s.held) then greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
+      else upper(s.held) - interval '1 microsecond'
+    end,
+    s.source,
+    s.details;
+end;
+
+revoke execute on function figi_private.only_period(figi_private.sightings) from public;
+comment on function figi_private.only_period(figi_private.sightings) is
+  'The period of an identifier of which there is this sighting alone, seen at some time, and no row in security_mappings that stands.';
+--! EndIncluded functions/only_period.sql
+--! Included functions/add_periods.sql
+create or replace function figi_private.add_periods(p_periods public.security_mappings[])
+returns void
+language sql
+volatile
+begin atomic
+  insert into public.security_mappings (
+    identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
+    figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, is_derived
+  )
+  select
+    p.identifier_type, p.identifier_value, p.ticker, p.has_no_results, p.start_date, p.end_date, p.last_fetched_date,
+    p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code, p.security_type, p.security_type2,
+    p.market_sector, p.source, p.is_derived
+  from unnest(p_periods) p;
+end;
+
+revoke execute on function figi_private.add_periods(public.security_mappings[]) from public;
+comment on function figi_private.add_periods(public.security_mappings[]) is
+  'Inserts derived periods.';
+--! EndIncluded functions/add_periods.sql
 --! Included functions/fit_periods.sql
 -- Makes the derived rows of identifiers what their sightings say, around what stands, and touches none that is right
--- already. The caller holds the locks of the identifiers. One ticker and nothing that stands is by far the most
--- frequent case, and needs no rule: one period from the first sighting on.
+-- already. The caller holds the locks of the identifiers.
 create or replace function figi_private.fit_periods(
   p_identifier_types text[],
   p_identifier_values text[],
@@ -1143,89 +1261,74 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_periods public.security_mappings[];
   v_deleted timestamptz[];
   v_updated timestamptz[];
-  v_inserted timestamptz[];
-  v_has_derived boolean;
+  v_has_rows boolean;
 begin
-  select
-    array_agg(i.identifier_type) filter (where i.is_contested),
-    array_agg(i.identifier_value) filter (where i.is_contested),
-    bool_or(i.has_derived)
-  into contested_types, contested_values, v_has_derived
-  from (
-    select
-      i.identifier_type,
-      i.identifier_value,
-      m.has_derived,
-      m.has_standing or s.tickers <> 1 or s.is_undated as is_contested
-    from (
-      select distinct i.identifier_type, i.identifier_value
-      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-    ) i
-    cross join lateral (
-      select
-        coalesce(bool_or(m.is_derived), false) as has_derived,
-        coalesce(bool_or(not m.is_derived), false) as has_standing
-      from public.security_mappings m
-      where m.identifier_type = i.identifier_type
-        and m.identifier_value = i.identifier_value
-    ) m
-    cross join lateral (
-      select count(*) as tickers, coalesce(bool_or(isempty(s.seen)), false) as is_undated
-      from figi_private.sightings s
-      where s.identifier_type = i.identifier_type
-        and s.identifier_value = i.identifier_value
-    ) s
-  ) i;
+  closed := 0;
+  opened := 0;
+  if p_identifier_types is null then
+    return;
+  end if;
 
-  select array_agg(
-    row(
-      null, p.identifier_type, p.identifier_value, p.ticker, p.ticker is null, p.start_date, p.end_date,
-      p.last_fetched_date, null, null, p.details ->> 'figi', p.details ->> 'composite_figi',
-      p.details ->> 'share_class_figi', p.details ->> 'name', p.details ->> 'exch_code', p.details ->> 'security_type',
-      p.details ->> 'security_type2', p.details ->> 'market_sector', p.source, null, true
-    )::public.security_mappings
-    order by p.identifier_type, p.identifier_value, p.start_date
-  )
-  into v_periods
-  from (
+  with touched as (
+    select distinct i.identifier_type, i.identifier_value
+    from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+  ),
+  weighed as materialized (
+    select
+      t.identifier_type,
+      t.identifier_value,
+      s.sighting,
+      (
+        select bool_or(not m.is_derived)
+        from public.security_mappings m
+        where m.identifier_type = t.identifier_type
+          and m.identifier_value = t.identifier_value
+      ) as has_standing,
+      count(*) over (partition by t.identifier_type, t.identifier_value) <> 1
+        or isempty((s.sighting).seen) is distinct from false as is_contested
+    from touched t
+    left join lateral (
+      select s as sighting
+      from figi_private.sightings s
+      where s.identifier_type = t.identifier_type
+        and s.identifier_value = t.identifier_value
+      offset 0
+    ) s on true
+  ),
+  contested as (
+    select distinct w.identifier_type, w.identifier_value
+    from weighed w
+    where w.is_contested
+      or w.has_standing
+  ),
+  periods as (
     select c.identifier_type, c.identifier_value, d.*
-    from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
+    from contested c
     cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
     union all
-    select
-      i.identifier_type,
-      i.identifier_value,
-      nullif(s.ticker, ''),
-      lower(s.seen),
-      case when isempty(s.held) then upper(s.seen) end,
-      coalesce(
-        upper(s.held) - interval '1 microsecond',
-        greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
-      ),
-      s.source,
-      s.details
-    from (
-      select i.identifier_type, i.identifier_value
-      from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-      except
-      select c.identifier_type, c.identifier_value
-      from unnest(contested_types, contested_values) as c (identifier_type, identifier_value)
-    ) i
-    cross join lateral (
-      select s.*
-      from figi_private.sightings s
-      where s.identifier_type = i.identifier_type
-        and s.identifier_value = i.identifier_value
-      offset 0
-    ) s
-  ) p;
+    select o.*
+    from weighed w
+    cross join lateral figi_private.only_period(w.sighting) o
+    where not w.is_contested
+      and w.has_standing is not true
+  )
+  select
+    (select array_agg(c.identifier_type order by c.identifier_type, c.identifier_value) from contested c),
+    (select array_agg(c.identifier_value order by c.identifier_type, c.identifier_value) from contested c),
+    (select bool_or(w.has_standing is not null) from weighed w),
+    array_agg(figi_private.period_row(
+      p.identifier_type, p.identifier_value, p.ticker, p.start_date, p.end_date, p.last_fetched_date, p.source, p.details
+    ))
+  into contested_types, contested_values, v_has_rows, v_periods
+  from periods p;
 
-  if v_has_derived then
+  if v_has_rows then
     with gone as (
       delete from public.security_mappings m
       using (
@@ -1278,32 +1381,26 @@ begin
     select array_agg(mended.start_date) into v_updated from mended;
   end if;
 
-  with added as (
-    insert into public.security_mappings (
-      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
-      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
-      source, is_derived
-    )
-    select
-      p.identifier_type, p.identifier_value, p.ticker, p.has_no_results, p.start_date, p.end_date, p.last_fetched_date,
-      p.figi, p.composite_figi, p.share_class_figi, p.name, p.exch_code, p.security_type, p.security_type2,
-      p.market_sector, p.source, p.is_derived
-    from unnest(v_periods) p
-    where not coalesce(v_has_derived, false)
-      or not exists (
+  -- What is left is not there yet.
+  if v_has_rows then
+    v_periods := array(
+      select p
+      from unnest(v_periods) p
+      where not exists (
         select
         from public.security_mappings m
         where m.identifier_type = p.identifier_type
           and m.identifier_value = p.identifier_value
           and m.start_date = p.start_date
+        offset 0
       )
-    returning start_date
-  )
-  select array_agg(added.start_date) into v_inserted from added;
+    );
+  end if;
+  perform figi_private.add_periods(v_periods);
 
   closed := coalesce(cardinality(v_deleted), 0) + coalesce(cardinality(v_updated), 0);
-  opened := coalesce(cardinality(v_inserted), 0);
-  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || v_inserted) as changed (start_date));
+  opened := coalesce(cardinality(v_periods), 0);
+  since := (select min(changed.start_date) from unnest(v_deleted || v_updated || array(select p.start_date from unnest(v_periods) p)) as changed (start_date));
 end
 $$;
 
@@ -1312,36 +1409,56 @@ comment on function figi_private.fit_periods(text[], text[]) is
   'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
 --! EndIncluded functions/fit_periods.sql
 --! Included functions/keep_sightings.sql
--- The one rule by which sightings add up: a union, so that neither order nor repetition matters.
-create or replace function figi_private.keep_sightings(p_sightings figi_private.sightings[])
+-- The one rule by which sightings add up: a union, so that neither order nor repetition matters. Two statements and not
+-- "on conflict", which makes an insert twice as dear: the caller holds the locks, and has looked already.
+create or replace function figi_private.keep_sightings(p_sightings figi_private.sightings[], p_are_there boolean[])
 returns void
-language sql
+language plpgsql
 volatile
-begin atomic
-  insert into figi_private.sightings as s (
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+as $$
+begin
+  if true = any (p_are_there) then
+    update figi_private.sightings s
+    set
+      seen = s.seen + n.seen,
+      -- What nobody can date says nothing more, once there is something that can be dated.
+      held =
+        case
+          when isempty(s.seen) and not isempty(n.seen) then n.held
+          when isempty(n.seen) and not isempty(s.seen) then s.held
+          else s.held + n.held
+        end,
+      details =
+        case
+          when n.details is null or (s.details_at, s.details) >= (n.details_at, n.details) then s.details
+          else n.details
+        end,
+      details_at = greatest(s.details_at, n.details_at)
+    from unnest(p_sightings) n
+    where s.identifier_type = n.identifier_type
+      and s.identifier_value = n.identifier_value
+      and s.ticker = n.ticker
+      and s.source = n.source;
+  end if;
+
+  insert into figi_private.sightings (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at
   )
   select
     n.identifier_type, n.identifier_value, n.ticker, n.source, n.seen, n.held, n.details, n.details_at
-  from unnest(p_sightings) n
-  on conflict on constraint sightings_pkey do update
-  set
-    seen = s.seen + excluded.seen,
-    -- What nobody can date says nothing more, once there is something that can be dated.
-    held =
-      case
-        when isempty(s.seen) and not isempty(excluded.seen) then excluded.held
-        when isempty(excluded.seen) and not isempty(s.seen) then s.held
-        else s.held + excluded.held
-      end,
-    details =
-      case when (s.details_at, s.details) >= (excluded.details_at, excluded.details) or excluded.details is null then s.details else excluded.details end,
-    details_at = greatest(s.details_at, excluded.details_at);
-end;
+  from unnest(p_sightings) with ordinality as n (
+    identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
+  )
+  where not p_are_there[n.place];
+end
+$$;
 
-revoke execute on function figi_private.keep_sightings(figi_private.sightings[]) from public;
-comment on function figi_private.keep_sightings(figi_private.sightings[]) is
-  'Adds sightings, at most one an identifier, ticker and source, to those that are kept. The caller holds the locks of the identifiers, and fits their periods.';
+revoke execute on function figi_private.keep_sightings(figi_private.sightings[], boolean[]) from public;
+comment on function figi_private.keep_sightings(figi_private.sightings[], boolean[]) is
+  'Adds sightings, at most one an identifier, ticker and source, to those that are kept; p_are_there says of each place whether there is a row already. The caller holds the locks of the identifiers, and fits their periods.';
 --! EndIncluded functions/keep_sightings.sql
 --! Included functions/record_sightings.sql
 -- What an imported file says, a place of the arrays a record. Keeps the sightings, then fits the periods of the
@@ -1365,9 +1482,12 @@ security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set jit to off
 as $$
 declare
+  v_first figi_private.sightings[];
   v_new figi_private.sightings[];
+  v_are_there boolean[];
   v_types text[];
   v_values text[];
   v_fitted record;
@@ -1389,63 +1509,99 @@ begin
   judged as (
     select
       g.*,
-      row_number() over (
-        partition by g.identifier_type, g.identifier_value, g.ticker, g.seen, g.held, g.details
-      ) = 1 and not coalesce(
-        case when g.seen is null then true else s.seen @> g.seen end
+      s.ticker is not null as is_known,
+      s.is_same,
+      not coalesce(
+        s.is_same
+        and case when g.seen is null then true else s.seen @> g.seen end
         and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
         and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
         false
       ) as is_new
     from given g
     left join lateral (
-      select s.*
+      select s.*, s.ticker = g.ticker and s.source = p_source as is_same
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
-        and s.ticker = g.ticker
-        and s.source = p_source
-      offset 0
+      order by is_same desc
+      limit 1
     ) s on true
   ),
   added as (
     select
       j.identifier_type,
       j.identifier_value,
-      j.ticker,
-      coalesce(range_agg(j.seen), '{}') as seen,
-      coalesce(
-        case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
-        '{}'
-      ) as held,
-      (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1] as details,
-      max(j.details_at) as details_at
+      row(
+        j.identifier_type,
+        j.identifier_value,
+        j.ticker,
+        p_source,
+        coalesce(range_agg(j.seen) + coalesce(range_agg(j.held) filter (where j.seen is not null), '{}'), '{}'),
+        coalesce(
+          case when bool_or(j.seen is not null) then range_agg(j.held) filter (where j.seen is not null) else range_agg(j.held) end,
+          '{}'
+        ),
+        (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1],
+        max(j.details_at)
+      )::figi_private.sightings as sighting,
+      bool_or(j.is_same) is true as is_there,
+      count(*) as records,
+      count(*) over (partition by j.identifier_type, j.identifier_value) = 1
+        and not bool_or(j.is_known)
+        and bool_or(j.seen is not null) as is_alone
     from judged j
     where j.is_new
     group by j.identifier_type, j.identifier_value, j.ticker
+  ),
+  weighed as materialized (
+    select
+      a.*,
+      a.is_alone and not exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = a.identifier_type
+          and m.identifier_value = a.identifier_value
+        offset 0
+      ) as is_first
+    from added a
   )
   select
-    (select count(*) from judged j where j.is_new),
-    (select count(*) from judged j where not j.is_new),
-    array_agg(
-      row(
-        a.identifier_type, a.identifier_value, a.ticker, p_source,
-        case when isempty(a.seen) then a.seen else a.seen + a.held end,
-        a.held, a.details, a.details_at
-      )::figi_private.sightings
-      order by a.identifier_type, a.identifier_value, a.ticker
-    ),
-    array_agg(a.identifier_type),
-    array_agg(a.identifier_value)
-  into imported, unchanged, v_new, v_types, v_values
-  from added a;
+    coalesce(sum(w.records), 0),
+    array_agg(w.sighting) filter (where w.is_first),
+    array_agg(w.sighting) filter (where not w.is_first),
+    array_agg(w.is_there) filter (where not w.is_first),
+    array_agg(w.identifier_type) filter (where not w.is_first),
+    array_agg(w.identifier_value) filter (where not w.is_first)
+  into imported, v_first, v_new, v_are_there, v_types, v_values
+  from weighed w;
+  unchanged := cardinality(p_identifier_types) - imported;
 
-  if v_new is not null then
-    perform figi_private.keep_sightings(v_new);
-    select * into v_fitted from figi_private.fit_periods(v_types, v_values);
-    perform figi_private.notify_changes(v_fitted.closed, v_fitted.opened, v_fitted.since);
+  -- Nothing at all was known of these, by far the most: there is nothing to weigh.
+  if v_first is not null then
+    perform figi_private.keep_sightings(v_first, array_fill(false, array[cardinality(v_first)]));
+    perform figi_private.add_periods(array_agg(figi_private.period_row(
+      o.identifier_type, o.identifier_value, o.ticker, o.start_date, o.end_date, o.last_fetched_date, o.source, o.details
+    )))
+    from unnest(v_first) f
+    cross join lateral figi_private.only_period(f) o;
   end if;
 
+  if v_new is not null then
+    perform figi_private.keep_sightings(v_new, v_are_there);
+  end if;
+  select * into v_fitted from figi_private.fit_periods(v_types, v_values);
+
+  perform figi_private.notify_changes(
+    v_fitted.closed,
+    v_fitted.opened + coalesce(cardinality(v_first), 0),
+    least(v_fitted.since, (select min(lower(f.seen)) from unnest(v_first) f))
+  );
+
+  excluded := 0;
+  if v_fitted.contested_types is null and unchanged = 0 then
+    return;
+  end if;
   select count(*)
   into excluded
   from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms)
@@ -1584,6 +1740,7 @@ as $$
 declare
   v_given figi_private.sightings[];
   v_outcomes text[];
+  v_are_there boolean[];
 begin
   select array_agg(s order by r.place)
   into v_given
@@ -1593,7 +1750,9 @@ begin
   perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
   from unnest(v_given) g;
 
-  select array_agg(
+  select
+    array_agg(s.ticker is not null order by g.place),
+    array_agg(
     case
       when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
       when s.seen @> g.seen
@@ -1603,7 +1762,7 @@ begin
     end
     order by g.place
   )
-  into v_outcomes
+  into v_are_there, v_outcomes
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
   )
@@ -1618,7 +1777,7 @@ begin
   ) s on true;
 
   perform
-    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings)),
+    figi_private.keep_sightings(array_agg(row(g.identifier_type, g.identifier_value, g.ticker, g.source, g.seen, g.held, g.details, g.details_at)::figi_private.sightings), array_agg(v_are_there[g.place])),
     figi_private.fit_periods(array_agg(g.identifier_type), array_agg(g.identifier_value))
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
@@ -1653,6 +1812,7 @@ as $$
 declare
   v_row jsonb;
   v_message text;
+  v_constraint text;
 begin
   if p_table not in ('security_mappings', 'sightings') or p_table is null then
     raise exception 'a dump has no table %', coalesce(quote_literal(p_table), 'null')
@@ -1668,7 +1828,10 @@ begin
   exception
     when data_exception or integrity_constraint_violation then
       if jsonb_array_length(p_rows) = 1 then
-        get stacked diagnostics v_message = message_text;
+        get stacked diagnostics v_message = message_text, v_constraint = constraint_name;
+        if v_constraint = 'security_mappings_one_open_row' then
+          v_message := 'the database has another open period of this identifier';
+        end if;
         return query select 1::bigint, 'rejected', v_message;
         return;
       end if;

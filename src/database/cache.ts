@@ -29,6 +29,12 @@ export async function clearCache(sql: Sql): Promise<number> {
   return Number(row?.closed)
 }
 
+/** Forgets everything: mappings, history, what was imported, and what waits to be fetched; how many mappings and periods. */
+export async function purgeCache(sql: Sql): Promise<number> {
+  const [row] = await sql<{ forgotten: string }[]>`select public.purge_cache() as forgotten`
+  return Number(row?.forgotten)
+}
+
 /** Requests a fetch of what is stale, oldest first; how many. */
 export async function refreshStale(
   sql: Sql,

@@ -6,6 +6,7 @@ import { MigrationError } from '../errors/migration_error.ts'
 import type { DatabaseLogger } from './database_logger.ts'
 import { type AppliedMigration, appliedMigrations, checkBefore, checkHistory } from './migrate_checks.ts'
 import { libpqUrl, migrationFault, withConnection } from './migrate_connection.ts'
+import { withMigrationLock } from './migrate_lock.ts'
 import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
 
 export interface MigrateOptions {
@@ -26,9 +27,6 @@ export interface MigrationRecord {
   readonly appliedAt: Date
 }
 
-/** Two pgfigi at once wait for each other on this; graphile-migrate's own lock would fail the second. */
-const LOCK = 0x70676669 // 'pgfi'
-
 /**
  * Brings the worker's schema and ours up to date. Refuses, before it changes anything, a database that is not ours to
  * change. The names of the migrations that it applied.
@@ -37,16 +35,13 @@ export async function migrateUp(url: string, options: MigrateOptions = {}): Prom
   const { logger, signal, folder = migrationsFolder() } = options
   return withConnection(url, async (sql) => {
     const ours = await committedMigrations(folder)
-    await lock(sql, logger, signal)
-    try {
+    return withMigrationLock(sql, { logger, signal }, async () => {
       const applied = await checkBefore(sql, ours)
       const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
       await apply(sql, url, folder, logger)
       for (const { name } of pending) logger?.info(`Applied migration ${name}`)
       return pending.map(({ name }) => name)
-    } finally {
-      await sql`select pg_advisory_unlock(${LOCK})`.catch(() => {})
-    }
+    })
   })
 }
 
@@ -138,21 +133,6 @@ async function sessionsGone(sql: Sql, session: string): Promise<void> {
       from pg_stat_activity
       where application_name = left(${session}, 63)`
     if (row.left === 0) return
-  }
-}
-
-async function lock(sql: Sql, logger?: DatabaseLogger, signal?: AbortSignal): Promise<void> {
-  const started = Date.now()
-  for (let told = false; ; await sleep(100, undefined, signal ? { signal } : {})) {
-    const [row] = await sql<[{ locked: boolean }]>`select pg_try_advisory_lock(${LOCK}) as locked`
-    if (row.locked) return
-    if (!told && Date.now() - started > 1000) {
-      logger?.info('Waiting for another pgfigi that is migrating this database')
-      told = true
-    }
-    if (Date.now() - started > 600_000) {
-      throw new MigrationError('busy', 'Another pgfigi has been migrating this database for ten minutes.')
-    }
   }
 }
 

@@ -69,6 +69,13 @@ export function migrationFault(cause: unknown, url: string): MigrationError {
       { cause },
     )
   }
+  if (code === '25006') {
+    return new MigrationError(
+      'read_only',
+      `The server at ${where} is read-only (a replica, say): migrate on the primary. Nothing was changed.`,
+      { cause },
+    )
+  }
   if (message.includes('Failed to get exclusive lock')) {
     return new MigrationError('busy', `graphile-migrate is at work on ${where}: try again when it is done.`, {
       cause,

@@ -9,9 +9,12 @@ export type MigrationFault =
   | 'not_migrated'
   | 'missing_rights'
   | 'busy'
+  | 'no_undo'
+  | 'data_would_be_lost'
+  | 'in_use'
   | 'failed'
 
-/** The schema could not be brought up to date; nothing is left half done. The message names the remedy. */
+/** The schema could not be brought up to date, or taken back; nothing is left half done. The message names the remedy. */
 export class MigrationError extends PgfigiError {
   readonly fault: MigrationFault
 

@@ -32,12 +32,16 @@ const started = performance.now()
 await using database = await openBenchDatabase(rows, options.home, log)
 const memory = watchMemory(database.home)
 const results: Result[] = []
-for (const { name, comparisons } of chosen) {
-  for (const comparison of await comparisons(database, log)) {
-    if (options.explain && comparison.explain) log(await comparison.explain())
-    const result = await compare(name, comparison, rounds)
-    log(`${name}: ${result.title}: ${result.ratio.toFixed(2)}`)
-    results.push(result)
+for (const { name, comparisons, close } of chosen) {
+  try {
+    for (const comparison of await comparisons(database, log)) {
+      if (options.explain && comparison.explain) log(await comparison.explain())
+      const result = await compare(name, comparison, rounds)
+      log(`${name}: ${result.title}: ${result.ratio.toFixed(2)}`)
+      results.push(result)
+    }
+  } finally {
+    await close?.()
   }
 }
 const [server] = await database.sql<[{ version: string }]>`select split_part(version(), ' on ', 1) as version`

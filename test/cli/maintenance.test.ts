@@ -43,6 +43,9 @@ test('clear changes nothing without --yes where nobody can be asked', () =>
     assert.is(done.code, 0)
     assert.is(done.stdout, '{"closed":1}\n')
     assert.is((await run(['clear', '-y'], { env })).stdout, 'Closed 0 mappings.\n')
+    assert.is((await run(['clear', '--purge'], { env })).code, 2)
+    assert.is((await run(['clear', '--purge', '-y'], { env })).stdout, 'Forgot 1 mapping.\n')
+    assert.is((await sql`table security_mappings`).length, 0)
   }))
 
 test('psql-url prints DATABASE_URL as it is; without one it says that the embedded database does not run', () =>

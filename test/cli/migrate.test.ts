@@ -65,6 +65,26 @@ test('up brings a database with other tables in it up to date; status and histor
     assert.is((await run(['stats'], { env })).code, 0)
   }))
 
+test('down undoes the last one without asking, refuses to lose rows, and says so where there is nothing to undo', () =>
+  withEmptyDatabase(async (sql, env) => {
+    const last = (await committedMigrations(migrationsFolder())).at(-1)?.name
+    assert.is((await run(['migrate', 'up'], { env })).code, 0)
+    await sql`select from upsert_mapping('CUSIP', '037833100', 'AAPL')`
+    const refused = await run(['migrate', 'down'], { env })
+    assert.equal([refused.code, refused.stdout], [1, ''])
+    assert.match(refused.stderr, 'public.security_mappings has 1 row')
+    assert.match(refused.stderr, '--force')
+
+    const forced = await run(['migrate', 'down', '--force'], { env })
+    assert.equal([forced.code, forced.stdout], [0, `${last}\n`])
+    const again = await run(['migrate', 'down', '--json'], { env })
+    assert.equal([again.code, again.stdout], [0, '{"undone":null}\n'])
+    assert.match(again.stderr, 'there is nothing to undo')
+    assert.is((await run(['migrate', 'up'], { env })).code, 0)
+    const json = await run(['migrate', 'down', '--json'], { env })
+    assert.equal([json.code, JSON.parse(json.stdout)], [0, { undone: last }])
+  }))
+
 test('new begins a migration in a checkout, and leaves alone one that has begun', async () => {
   const { main, migrations } = await makeCheckout()
   const args = ['migrate', 'new', 'mappings', 'know', 'their currency']

@@ -14,6 +14,7 @@ const commands = [
   'clear',
   'migrate',
   'migrate up',
+  'migrate down',
   'migrate status',
   'migrate history',
   'migrate new',

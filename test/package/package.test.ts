@@ -40,6 +40,7 @@ test('ships what is needed and nothing else', async () => {
     'dist/src/cli/main.js',
     'dist/tasks/fetch_mappings.js',
     'dist/tasks/refresh_stale_mappings.js',
+    'migrations/undo/000001-security-master.sql',
     'crontab',
     'README.md',
     'LICENSE',
@@ -49,7 +50,7 @@ test('ships what is needed and nothing else', async () => {
   }
   const strange = files.filter(
     (file) =>
-      !/^(bin|dist\/src|dist\/tasks|docs|migrations\/committed)\//.test(file) &&
+      !/^(bin|dist\/src|dist\/tasks|docs|migrations\/committed|migrations\/undo)\//.test(file) &&
       !/^(README\.md|CHANGELOG\.md|LICENSE|package\.json|crontab|migrations\/schema\.sql|dist\/graphile\.config\.js)$/.test(
         file,
       ),

@@ -129,7 +129,11 @@ test('what plpgsql calls by a bare name is in pg_catalog, or the search_path is 
       `public.cache_stats()`,
       `figi_private.claim_requests('me', 10, 10, '1 minute')`,
       `figi_private.next_claim_in()`,
+      `figi_private.record_sightings('{CUSIP,CUSIP}', '{037833100,037833100}', '{A,B}', '{2019-01-01,2019-02-01}', '{null,null}', '{null,null}', '{null,null}', 'import')`,
+      `figi_private.restore_rows('security_mappings', (select jsonb_agg(m) from public.security_mappings m))`,
+      `figi_private.restore_rows('sightings', (select jsonb_agg(s) from figi_private.sightings s))`,
       `public.clear_cache()`,
+      `public.purge_cache()`,
     ]) {
       await sql.unsafe(`select * from ${call}`)
     }

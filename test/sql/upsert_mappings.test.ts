@@ -235,7 +235,14 @@ test('who listens to mapping_changes hears how many periods ended and began, and
     while (heard.at(-1) !== 'end' && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 10))
     await listener.unlisten()
-    assert.equal(heard, [{ closed: 0, opened: 3 }, { closed: 2, opened: 2 }, { closed: 3, opened: 0 }, 'end'])
+    const cleared = (heard[2] as { since: string }).since
+    assert.ok(Math.abs(Date.parse(cleared) - Date.now()) < 60_000)
+    assert.equal(heard, [
+      { closed: 0, opened: 3, since: '2020-01-01T00:00:00.000000Z' },
+      { closed: 2, opened: 2, since: '2020-01-03T00:00:00.000000Z' },
+      { closed: 3, opened: 0, since: cleared },
+      'end',
+    ])
   })
 })
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
+import { migrateDown } from './migrate_down.ts'
 import { migrateHistory } from './migrate_history.ts'
 import { migrateNew } from './migrate_new.ts'
 import { migrateStatus } from './migrate_status.ts'
@@ -11,6 +12,15 @@ at all. A database with other tables in it will do, unless another project's gra
 
 Example:
   $ DATABASE_URL=postgres://owner@db.example/app pgfigi migrate up`
+
+const downHelp = `
+In one transaction, and only where no rows would be lost: --force undoes it all the same. Nothing is asked. What others
+have built on pgfigi (a view, say) is never dropped along: it stops the undo, and is named. So does a session that holds
+what has to be dropped for more than ten seconds.
+
+Examples:
+  $ pgfigi migrate down
+  $ pgfigi migrate down --force --json`
 
 const statusHelp = `
 Examples:
@@ -31,7 +41,7 @@ Example:
 export function addMigrate(program: Command, context: Context): void {
   const migrate = program
     .command('migrate')
-    .summary('bring the schema up to date, and look at it')
+    .summary('bring the schema up to date, take it back, and look at it')
     .description('The schema of the database of DATABASE_URL, or of the embedded one.')
     .addHelpText('after', '\nExample:\n  $ pgfigi migrate up')
   migrate
@@ -41,6 +51,16 @@ export function addMigrate(program: Command, context: Context): void {
     .addHelpText('after', upHelp)
     .action(async () => {
       context.exitCode = await migrateUp(context)
+    })
+  migrate
+    .command('down')
+    .summary('undo the migration that was applied last')
+    .description('Undoes the migration that was applied last, and prints its name.')
+    .option('--force', 'even where rows would be lost')
+    .option('--json', 'print {"undone": name}, or null for the name where none is applied')
+    .addHelpText('after', downHelp)
+    .action(async (options: { force?: boolean; json?: boolean }) => {
+      context.exitCode = await migrateDown(options, context)
     })
   migrate
     .command('status')
