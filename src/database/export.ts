@@ -55,13 +55,18 @@ export async function estimatedRows(sql: Sql, { format, scope }: Export): Promis
   return row?.estimate ?? null
 }
 
-/** COPY takes no parameters: the time that is asked for travels as a setting of the transaction. */
+/**
+ * COPY takes no parameters: the time that is asked for travels as a setting of the transaction. What takes time is to write
+ * rows as text, which the planner does not know of: parallel workers share it where the server has any to spare.
+ */
 async function prepare(sql: TransactionSql, scope: ExportScope): Promise<void> {
   const asOf = typeof scope === 'object' ? scope.asOf : ''
   await sql`
     select
       set_config('timezone', 'UTC', true),
       set_config('datestyle', 'ISO, YMD', true),
+      set_config('parallel_setup_cost', '0', true),
+      set_config('parallel_tuple_cost', '0', true),
       set_config('pgfigi.export_as_of', ${asOf instanceof Date ? instantOf(asOf) : asOf}, true)`
 }
 

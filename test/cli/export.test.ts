@@ -204,7 +204,7 @@ test('a failure leaves the older file and nothing else: of the disk, of the data
 test('any number of rows passes through little memory from one snapshot, and a reader may have seen enough', () =>
   withInstallation(async ({ env, sql }) => {
     await fillMany(sql, 60_000)
-    const slow = start(['export'], { env, nodeOptions: ['--max-old-space-size=48'] })
+    const slow = start(['export'], { env, nodeOptions: ['--max-old-space-size=64'] })
     slow.child.stdout.pause()
     for (;;) {
       const [copying] =
