@@ -2519,6 +2519,12 @@ BEGIN ATOMIC
    ORDER BY wanted.ordinality;
 END;
 
+CREATE OR REPLACE FUNCTION public.spreadsheet_safe(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (ascii(value) = ANY (ARRAY[61, 43, 45, 64, 9, 13, 65309, 65291, 65293, 65312])) THEN (''''::text || value) ELSE value END;
+
 CREATE OR REPLACE FUNCTION public.stale_mappings(max_age interval DEFAULT NULL::interval, max_rows integer DEFAULT NULL::integer)
  RETURNS SETOF public.mapping_periods
  LANGUAGE sql
@@ -3074,6 +3080,9 @@ comment on function public.resolve_mappings(text,text[],date,interval) is
 
 comment on function public.resolve_mappings(text,text[],timestamp with time zone,interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
+
+comment on function public.spreadsheet_safe(text) is
+  'A text for a cell of a CSV file: what a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a carriage return) gets an apostrophe before it; null for null.';
 
 comment on function public.stale_mappings(interval,integer) is
   'Open rows, negatives included, whose last observation is older than max_age (null: the setting pgfigi.cache_max_age, else 60 days), oldest first, at most max_rows (null: all).';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ee7d9bcf965b3464d95973a223ae10fefcc927b3
+--! Hash: sha1:1a97305408f48b129f0da49f2f765cc148927e90
 --! Message: security master
 
 create schema figi_private;
@@ -2686,6 +2686,23 @@ revoke execute on function public.mapping_history(text, text) from public;
 comment on function public.mapping_history(text, text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 --! EndIncluded functions/mapping_history.sql
+--! Included functions/spreadsheet_safe.sql
+-- By the code of the first character, = + - @, tab, carriage return, and the full-width forms that some spreadsheets take for
+-- them: a regular expression for each cell would take longer than the export.
+create or replace function public.spreadsheet_safe(value text)
+returns text
+language sql
+immutable
+parallel safe
+return case
+  when ascii(value) in (61, 43, 45, 64, 9, 13, 65309, 65291, 65293, 65312) then '''' || value
+  else value
+end;
+
+revoke execute on function public.spreadsheet_safe(text) from public;
+comment on function public.spreadsheet_safe(text) is
+  'A text for a cell of a CSV file: what a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a carriage return) gets an apostrophe before it; null for null.';
+--! EndIncluded functions/spreadsheet_safe.sql
 --! Included functions/mapping_changes.sql
 -- Every period that begins at or after an instant, compared with the one before it. The beginnings are found by the BRIN
 -- index, what came before by the index of the history: two probes a period at most.
