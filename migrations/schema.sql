@@ -601,9 +601,12 @@ begin
     from contested c
     cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
     union all
-    select o.*
+    select
+      w.identifier_type, w.identifier_value, nullif((w.sighting).ticker, ''), o.*, (w.sighting).source, (w.sighting).details
     from weighed w
-    cross join lateral figi_private.only_period(w.sighting) o
+    cross join lateral figi_private.only_period(
+      lower((w.sighting).seen), upper((w.sighting).seen), upper((w.sighting).held) - interval '1 microsecond'
+    ) o
     where not w.is_contested
       and w.has_standing is not true
   )
@@ -1064,25 +1067,17 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION figi_private.only_period(s figi_private.sightings)
- RETURNS TABLE(identifier_type text, identifier_value text, ticker text, start_date timestamp with time zone, end_date timestamp with time zone, last_fetched_date timestamp with time zone, source text, details jsonb)
+CREATE OR REPLACE FUNCTION figi_private.only_period(p_first_seen timestamp with time zone, p_last_seen timestamp with time zone, p_last_held timestamp with time zone, OUT start_date timestamp with time zone, OUT end_date timestamp with time zone, OUT last_fetched_date timestamp with time zone)
+ RETURNS SETOF record
  LANGUAGE sql
  IMMUTABLE ROWS 1
 BEGIN ATOMIC
- SELECT (s).identifier_type AS identifier_type,
-     (s).identifier_value AS identifier_value,
-     NULLIF((s).ticker, ''::text) AS "nullif",
-     lower((s).seen) AS lower,
+ SELECT p_first_seen AS p_first_seen,
          CASE
-             WHEN isempty((s).held) THEN upper((s).seen)
+             WHEN (p_last_held IS NULL) THEN p_last_seen
              ELSE NULL::timestamp with time zone
          END AS "case",
-         CASE
-             WHEN isempty((s).held) THEN GREATEST(lower((s).seen), (upper((s).seen) - '24:00:00'::interval))
-             ELSE (upper((s).held) - '00:00:00.000001'::interval)
-         END AS "case",
-     (s).source AS source,
-     (s).details AS details;
+     COALESCE(p_last_held, GREATEST(p_first_seen, (p_last_seen - '24:00:00'::interval))) AS "coalesce";
 END;
 
 CREATE OR REPLACE FUNCTION figi_private.open_api_slots(p_budget text, p_capacity integer, p_window interval)
@@ -1305,7 +1300,8 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET jit TO 'off'
 AS $function$
 declare
-  v_first figi_private.sightings[];
+  v_first bigint;
+  v_since timestamptz;
   v_new figi_private.sightings[];
   v_are_there boolean[];
   v_types text[];
@@ -1314,7 +1310,7 @@ declare
 begin
   perform figi_private.lock_identifiers(p_identifier_types, p_identifier_values);
 
-  with given as (
+  with given as materialized (
     select
       r.identifier_type,
       r.identifier_value,
@@ -1322,36 +1318,78 @@ begin
       case when r.seen_from is not null then tstzrange(r.seen_from, coalesce(r.seen_until, r.seen_from + interval '1 microsecond')) end as seen,
       case when r.held_at is not null then tstzrange(r.held_at, r.held_at + interval '1 microsecond') end as held,
       r.details,
-      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at
+      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at,
+      r.seen_from is not null
+        and count(*) over (partition by r.identifier_type, r.identifier_value) = 1
+        and not exists (
+          select
+          from figi_private.sightings s
+          where s.identifier_type = r.identifier_type
+            and s.identifier_value = r.identifier_value
+          offset 0
+        )
+        and not exists (
+          select
+          from public.security_mappings m
+          where m.identifier_type = r.identifier_type
+            and m.identifier_value = r.identifier_value
+          offset 0
+        ) as is_first
     from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms, p_untils, p_held_ats, p_details)
       as r (identifier_type, identifier_value, ticker, seen_from, seen_until, held_at, details)
+  ),
+  -- Nothing at all was known of these, by far the most, and there is nothing to weigh: straight into both tables.
+  first_sightings as (
+    insert into figi_private.sightings (
+      identifier_type, identifier_value, ticker, source, seen, held, details, details_at
+    )
+    select
+      g.identifier_type, g.identifier_value, g.ticker, p_source,
+      case when g.held is null then tstzmultirange(g.seen) else tstzmultirange(g.seen) + tstzmultirange(g.held) end,
+      case when g.held is null then '{}' else tstzmultirange(g.held) end,
+      g.details, g.details_at
+    from given g
+    where g.is_first
+  ),
+  first_periods as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, is_derived
+    )
+    select
+      g.identifier_type, g.identifier_value, nullif(g.ticker, ''), g.ticker = '', o.start_date, o.end_date, o.last_fetched_date,
+      g.details ->> 'figi', g.details ->> 'composite_figi', g.details ->> 'share_class_figi', g.details ->> 'name',
+      g.details ->> 'exch_code', g.details ->> 'security_type', g.details ->> 'security_type2',
+      g.details ->> 'market_sector', p_source, true
+    from given g
+    cross join lateral figi_private.only_period(lower(g.seen), upper(g.seen), lower(g.held)) o
+    where g.is_first
   ),
   judged as (
     select
       g.*,
-      s.ticker is not null as is_known,
-      s.is_same,
+      s.ticker is not null as is_there,
       not coalesce(
-        s.is_same
-        and case when g.seen is null then true else s.seen @> g.seen end
+        case when g.seen is null then true else s.seen @> g.seen end
         and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
         and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
         false
       ) as is_new
     from given g
     left join lateral (
-      select s.*, s.ticker = g.ticker and s.source = p_source as is_same
+      select s.*
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
-      order by is_same desc
-      limit 1
+        and s.ticker = g.ticker
+        and s.source = p_source
+      offset 0
     ) s on true
+    where not g.is_first
   ),
   added as (
     select
-      j.identifier_type,
-      j.identifier_value,
       row(
         j.identifier_type,
         j.identifier_value,
@@ -1365,47 +1403,30 @@ begin
         (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1],
         max(j.details_at)
       )::figi_private.sightings as sighting,
-      bool_or(j.is_same) is true as is_there,
-      count(*) as records,
-      count(*) over (partition by j.identifier_type, j.identifier_value) = 1
-        and not bool_or(j.is_known)
-        and bool_or(j.seen is not null) as is_alone
+      bool_or(j.is_there) as is_there,
+      count(*) as records
     from judged j
     where j.is_new
     group by j.identifier_type, j.identifier_value, j.ticker
-  ),
-  weighed as materialized (
-    select
-      a.*,
-      a.is_alone and not exists (
-        select
-        from public.security_mappings m
-        where m.identifier_type = a.identifier_type
-          and m.identifier_value = a.identifier_value
-        offset 0
-      ) as is_first
-    from added a
+    order by j.identifier_type, j.identifier_value, j.ticker
   )
   select
-    coalesce(sum(w.records), 0),
-    array_agg(w.sighting) filter (where w.is_first),
-    array_agg(w.sighting) filter (where not w.is_first),
-    array_agg(w.is_there) filter (where not w.is_first),
-    array_agg(w.identifier_type) filter (where not w.is_first),
-    array_agg(w.identifier_value) filter (where not w.is_first)
-  into imported, v_first, v_new, v_are_there, v_types, v_values
-  from weighed w;
+    f.records,
+    f.since,
+    f.records + coalesce(sum(a.records), 0),
+    array_agg(a.sighting) filter (where a.records is not null),
+    array_agg(a.is_there) filter (where a.records is not null),
+    array_agg((a.sighting).identifier_type) filter (where a.records is not null),
+    array_agg((a.sighting).identifier_value) filter (where a.records is not null)
+  into v_first, v_since, imported, v_new, v_are_there, v_types, v_values
+  from (
+    select count(*) as records, min(lower(g.seen)) as since
+    from given g
+    where g.is_first
+  ) f
+  left join added a on true
+  group by f.records, f.since;
   unchanged := cardinality(p_identifier_types) - imported;
-
-  -- Nothing at all was known of these, by far the most: there is nothing to weigh.
-  if v_first is not null then
-    perform figi_private.keep_sightings(v_first, array_fill(false, array[cardinality(v_first)]));
-    perform figi_private.add_periods(array_agg(figi_private.period_row(
-      o.identifier_type, o.identifier_value, o.ticker, o.start_date, o.end_date, o.last_fetched_date, o.source, o.details
-    )))
-    from unnest(v_first) f
-    cross join lateral figi_private.only_period(f) o;
-  end if;
 
   if v_new is not null then
     perform figi_private.keep_sightings(v_new, v_are_there);
@@ -1414,8 +1435,8 @@ begin
 
   perform figi_private.notify_changes(
     v_fitted.closed,
-    v_fitted.opened + coalesce(cardinality(v_first), 0),
-    least(v_fitted.since, (select min(lower(f.seen)) from unnest(v_first) f))
+    v_fitted.opened + v_first,
+    least(v_fitted.since, v_since)
   );
 
   excluded := 0;
@@ -1934,7 +1955,7 @@ CREATE OR REPLACE FUNCTION figi_private.stripe_of(identifier_type text, identifi
  RETURNS integer
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (hashtext((identifier_type || identifier_value)) & 255);
+RETURN (((ascii(substr(identifier_value, CASE identifier_type WHEN 'ISIN'::text THEN 3 ELSE 1 END)) * 36) + ascii(substr(identifier_value, CASE identifier_type WHEN 'ISIN'::text THEN 4 ELSE 2 END))) & 255);
 
 CREATE OR REPLACE FUNCTION figi_private.whole_days(times tstzmultirange)
  RETURNS tstzmultirange
@@ -2949,8 +2970,8 @@ comment on function figi_private.next_identifiers(boolean,integer,integer,timest
 comment on function figi_private.notify_changes(bigint,bigint,timestamp with time zone) is
   'Tells who listens to mapping_changes how many periods were closed or changed, how many are new, and since when (null: everything): what mapping_changes(since) wants. Nothing where nothing changed.';
 
-comment on function figi_private.only_period(figi_private.sightings) is
-  'The period of an identifier of which there is this sighting alone, seen at some time, and no row in security_mappings that stands.';
+comment on function figi_private.only_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) is
+  'The period of an identifier of which there is one ticker of one source alone, and no row in security_mappings that stands: seen from the first instant to before the second, said to be current at the third (null: never).';
 
 comment on function figi_private.open_api_slots(text,integer,interval) is
   'How many requests could be sent under the budget at this moment without waiting.';
@@ -3004,7 +3025,7 @@ comment on function figi_private.sister_mapping(text,text,timestamp with time zo
   'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
 
 comment on function figi_private.stripe_of(text,text) is
-  'The lock stripe of an identifier, 0 to 255.';
+  'The lock stripe of an identifier, 0 to 255: by two characters, the first of a CUSIP and those after the country of an ISIN.';
 
 comment on function figi_private.whole_days(tstzmultirange) is
   'The days in UTC that these times touch, whole.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1a97305408f48b129f0da49f2f765cc148927e90
+--! Hash: sha1:fd9b332288a509d13680349d9bbc6ae8e6cb2303
 --! Message: security master
 
 create schema figi_private;
@@ -722,17 +722,21 @@ comment on function figi_private.end_of_day(date) is
 
 --! Included functions/stripe_of.sql
 -- Writers lock stripes of identifiers, in ascending order, before they compare: a lock an identifier would exhaust the
--- lock table in a large set, and no lock at all loses updates or deadlocks.
+-- lock table in a large set, and no lock at all loses updates or deadlocks. Neighbours in key order share a stripe: so a
+-- sorted part of an import takes few of them, and leaves the rest to others.
 create or replace function figi_private.stripe_of(identifier_type text, identifier_value text)
 returns integer
 language sql
 immutable
 parallel safe
-return (hashtext(identifier_type || identifier_value) & 255);
+return (
+  ascii(substr(identifier_value, case identifier_type when 'ISIN' then 3 else 1 end)) * 36
+  + ascii(substr(identifier_value, case identifier_type when 'ISIN' then 4 else 2 end))
+) & 255;
 
 revoke execute on function figi_private.stripe_of(text, text) from public;
 comment on function figi_private.stripe_of(text, text) is
-  'The lock stripe of an identifier, 0 to 255.';
+  'The lock stripe of an identifier, 0 to 255: by two characters, the first of a CUSIP and those after the country of an ISIN.';
 --! EndIncluded functions/stripe_of.sql
 --! Included functions/lock_stripes.sql
 create or replace function figi_private.lock_stripes(stripes integer[])
@@ -1213,38 +1217,28 @@ comment on function figi_private.period_row(text, text, text, timestamptz, times
 --! EndIncluded functions/period_row.sql
 --! Included functions/only_period.sql
 -- The rule of derived_periods where there is nothing to weigh: one ticker of one source, and nothing that stands.
-create or replace function figi_private.only_period(s figi_private.sightings)
-returns table (
-  identifier_type text,
-  identifier_value text,
-  ticker text,
-  start_date timestamptz,
-  end_date timestamptz,
-  last_fetched_date timestamptz,
-  source text,
-  details jsonb
+create or replace function figi_private.only_period(
+  p_first_seen timestamptz,
+  p_last_seen timestamptz,
+  p_last_held timestamptz,
+  out start_date timestamptz,
+  out end_date timestamptz,
+  out last_fetched_date timestamptz
 )
+returns setof record
 language sql
 immutable
 rows 1
 begin atomic
   select
-    s.identifier_type,
-    s.identifier_value,
-    nullif(s.ticker, ''),
-    lower(s.seen),
-    case when isempty(s.held) then upper(s.seen) end,
-    case
-      when isempty(s.held) then greatest(lower(s.seen), upper(s.seen) - interval '24 hours')
-      else upper(s.held) - interval '1 microsecond'
-    end,
-    s.source,
-    s.details;
+    p_first_seen,
+    case when p_last_held is null then p_last_seen end,
+    coalesce(p_last_held, greatest(p_first_seen, p_last_seen - interval '24 hours'));
 end;
 
-revoke execute on function figi_private.only_period(figi_private.sightings) from public;
-comment on function figi_private.only_period(figi_private.sightings) is
-  'The period of an identifier of which there is this sighting alone, seen at some time, and no row in security_mappings that stands.';
+revoke execute on function figi_private.only_period(timestamptz, timestamptz, timestamptz) from public;
+comment on function figi_private.only_period(timestamptz, timestamptz, timestamptz) is
+  'The period of an identifier of which there is one ticker of one source alone, and no row in security_mappings that stands: seen from the first instant to before the second, said to be current at the third (null: never).';
 --! EndIncluded functions/only_period.sql
 --! Included functions/add_periods.sql
 create or replace function figi_private.add_periods(p_periods public.security_mappings[])
@@ -1336,9 +1330,12 @@ begin
     from contested c
     cross join lateral figi_private.derived_periods(c.identifier_type, c.identifier_value) d
     union all
-    select o.*
+    select
+      w.identifier_type, w.identifier_value, nullif((w.sighting).ticker, ''), o.*, (w.sighting).source, (w.sighting).details
     from weighed w
-    cross join lateral figi_private.only_period(w.sighting) o
+    cross join lateral figi_private.only_period(
+      lower((w.sighting).seen), upper((w.sighting).seen), upper((w.sighting).held) - interval '1 microsecond'
+    ) o
     where not w.is_contested
       and w.has_standing is not true
   )
@@ -1509,7 +1506,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 declare
-  v_first figi_private.sightings[];
+  v_first bigint;
+  v_since timestamptz;
   v_new figi_private.sightings[];
   v_are_there boolean[];
   v_types text[];
@@ -1518,7 +1516,7 @@ declare
 begin
   perform figi_private.lock_identifiers(p_identifier_types, p_identifier_values);
 
-  with given as (
+  with given as materialized (
     select
       r.identifier_type,
       r.identifier_value,
@@ -1526,36 +1524,78 @@ begin
       case when r.seen_from is not null then tstzrange(r.seen_from, coalesce(r.seen_until, r.seen_from + interval '1 microsecond')) end as seen,
       case when r.held_at is not null then tstzrange(r.held_at, r.held_at + interval '1 microsecond') end as held,
       r.details,
-      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at
+      case when r.details is not null then coalesce(r.held_at, r.seen_from) end as details_at,
+      r.seen_from is not null
+        and count(*) over (partition by r.identifier_type, r.identifier_value) = 1
+        and not exists (
+          select
+          from figi_private.sightings s
+          where s.identifier_type = r.identifier_type
+            and s.identifier_value = r.identifier_value
+          offset 0
+        )
+        and not exists (
+          select
+          from public.security_mappings m
+          where m.identifier_type = r.identifier_type
+            and m.identifier_value = r.identifier_value
+          offset 0
+        ) as is_first
     from unnest(p_identifier_types, p_identifier_values, p_tickers, p_froms, p_untils, p_held_ats, p_details)
       as r (identifier_type, identifier_value, ticker, seen_from, seen_until, held_at, details)
+  ),
+  -- Nothing at all was known of these, by far the most, and there is nothing to weigh: straight into both tables.
+  first_sightings as (
+    insert into figi_private.sightings (
+      identifier_type, identifier_value, ticker, source, seen, held, details, details_at
+    )
+    select
+      g.identifier_type, g.identifier_value, g.ticker, p_source,
+      case when g.held is null then tstzmultirange(g.seen) else tstzmultirange(g.seen) + tstzmultirange(g.held) end,
+      case when g.held is null then '{}' else tstzmultirange(g.held) end,
+      g.details, g.details_at
+    from given g
+    where g.is_first
+  ),
+  first_periods as (
+    insert into public.security_mappings (
+      identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date,
+      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+      source, is_derived
+    )
+    select
+      g.identifier_type, g.identifier_value, nullif(g.ticker, ''), g.ticker = '', o.start_date, o.end_date, o.last_fetched_date,
+      g.details ->> 'figi', g.details ->> 'composite_figi', g.details ->> 'share_class_figi', g.details ->> 'name',
+      g.details ->> 'exch_code', g.details ->> 'security_type', g.details ->> 'security_type2',
+      g.details ->> 'market_sector', p_source, true
+    from given g
+    cross join lateral figi_private.only_period(lower(g.seen), upper(g.seen), lower(g.held)) o
+    where g.is_first
   ),
   judged as (
     select
       g.*,
-      s.ticker is not null as is_known,
-      s.is_same,
+      s.ticker is not null as is_there,
       not coalesce(
-        s.is_same
-        and case when g.seen is null then true else s.seen @> g.seen end
+        case when g.seen is null then true else s.seen @> g.seen end
         and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
         and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
         false
       ) as is_new
     from given g
     left join lateral (
-      select s.*, s.ticker = g.ticker and s.source = p_source as is_same
+      select s.*
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
-      order by is_same desc
-      limit 1
+        and s.ticker = g.ticker
+        and s.source = p_source
+      offset 0
     ) s on true
+    where not g.is_first
   ),
   added as (
     select
-      j.identifier_type,
-      j.identifier_value,
       row(
         j.identifier_type,
         j.identifier_value,
@@ -1569,47 +1609,30 @@ begin
         (array_agg(j.details order by j.details_at desc, j.details desc) filter (where j.details is not null))[1],
         max(j.details_at)
       )::figi_private.sightings as sighting,
-      bool_or(j.is_same) is true as is_there,
-      count(*) as records,
-      count(*) over (partition by j.identifier_type, j.identifier_value) = 1
-        and not bool_or(j.is_known)
-        and bool_or(j.seen is not null) as is_alone
+      bool_or(j.is_there) as is_there,
+      count(*) as records
     from judged j
     where j.is_new
     group by j.identifier_type, j.identifier_value, j.ticker
-  ),
-  weighed as materialized (
-    select
-      a.*,
-      a.is_alone and not exists (
-        select
-        from public.security_mappings m
-        where m.identifier_type = a.identifier_type
-          and m.identifier_value = a.identifier_value
-        offset 0
-      ) as is_first
-    from added a
+    order by j.identifier_type, j.identifier_value, j.ticker
   )
   select
-    coalesce(sum(w.records), 0),
-    array_agg(w.sighting) filter (where w.is_first),
-    array_agg(w.sighting) filter (where not w.is_first),
-    array_agg(w.is_there) filter (where not w.is_first),
-    array_agg(w.identifier_type) filter (where not w.is_first),
-    array_agg(w.identifier_value) filter (where not w.is_first)
-  into imported, v_first, v_new, v_are_there, v_types, v_values
-  from weighed w;
+    f.records,
+    f.since,
+    f.records + coalesce(sum(a.records), 0),
+    array_agg(a.sighting) filter (where a.records is not null),
+    array_agg(a.is_there) filter (where a.records is not null),
+    array_agg((a.sighting).identifier_type) filter (where a.records is not null),
+    array_agg((a.sighting).identifier_value) filter (where a.records is not null)
+  into v_first, v_since, imported, v_new, v_are_there, v_types, v_values
+  from (
+    select count(*) as records, min(lower(g.seen)) as since
+    from given g
+    where g.is_first
+  ) f
+  left join added a on true
+  group by f.records, f.since;
   unchanged := cardinality(p_identifier_types) - imported;
-
-  -- Nothing at all was known of these, by far the most: there is nothing to weigh.
-  if v_first is not null then
-    perform figi_private.keep_sightings(v_first, array_fill(false, array[cardinality(v_first)]));
-    perform figi_private.add_periods(array_agg(figi_private.period_row(
-      o.identifier_type, o.identifier_value, o.ticker, o.start_date, o.end_date, o.last_fetched_date, o.source, o.details
-    )))
-    from unnest(v_first) f
-    cross join lateral figi_private.only_period(f) o;
-  end if;
 
   if v_new is not null then
     perform figi_private.keep_sightings(v_new, v_are_there);
@@ -1618,8 +1641,8 @@ begin
 
   perform figi_private.notify_changes(
     v_fitted.closed,
-    v_fitted.opened + coalesce(cardinality(v_first), 0),
-    least(v_fitted.since, (select min(lower(f.seen)) from unnest(v_first) f))
+    v_fitted.opened + v_first,
+    least(v_fitted.since, v_since)
   );
 
   excluded := 0;
