@@ -6,6 +6,7 @@ import { packageRoot } from '../package_root.ts'
 import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addHistory } from './commands/history.ts'
+import { addImport } from './commands/import.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
@@ -45,6 +46,7 @@ const commands = [
   addChanges,
   addStats,
   addRefresh,
+  addImport,
   addClear,
   addMigrate,
   addWorker,
