@@ -41,6 +41,8 @@ grant execute on function public.stale_mappings(interval, integer) to pgfigi_ana
 grant execute on function public.cache_max_age(interval) to pgfigi_analyst;
 grant execute on function public.cache_stats() to pgfigi_analyst;
 
+grant execute on function public.spreadsheet_safe(text) to pgfigi_analyst;
+
 grant execute on function public.clean_identifier(text) to pgfigi_analyst;
 grant execute on function public.cusip_check_digit(text) to pgfigi_analyst;
 grant execute on function public.isin_check_digit(text) to pgfigi_analyst;

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:3c250fd28e70d3d451f6552e2c4fedf62fe405d1
+--! Hash: sha1:1a97305408f48b129f0da49f2f765cc148927e90
 --! Message: security master
 
 create schema figi_private;
@@ -820,7 +820,8 @@ comment on function figi_private.raise_overlap(bigint[]) is
 -- statement, take the locks that all writers take, then look whether a period overlaps another one.
 --
 -- A plan over a transition table is made at the session's first call and kept, for that call's number of rows. So it is
--- left no choice: a probe of the index for each row, whose cost grows neither with the table nor with what was first.
+-- left no choice: a probe of the index for each row, whose cost does not grow with the table; or, where a statement
+-- has written more than about a quarter of the table, one pass over it.
 create or replace function figi_private.forbid_overlap_after_insert()
 returns trigger
 language plpgsql
@@ -830,28 +831,51 @@ set enable_seqscan to off
 set enable_bitmapscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_nestloop to on
 set jit to off
 as $$
+declare
+  v_rows bigint := (select count(*) from new_rows);
 begin
   perform figi_private.lock_stripes(array(
     select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
     from new_rows n
   ));
-  perform figi_private.raise_overlap(array(
-    select n.id
-    from new_rows n
-    where exists (
-      select
-      from public.security_mappings m
-      where m.identifier_type = n.identifier_type
+  -- 40 rows fill a page.
+  if v_rows > 1000 and v_rows > 10 * pg_relation_size('public.security_mappings') / current_setting('block_size')::int then
+    perform
+      set_config('enable_hashjoin', 'on', true),
+      set_config('enable_seqscan', 'on', true),
+      set_config('enable_nestloop', 'off', true);
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      join public.security_mappings m
+        on m.identifier_type = n.identifier_type
         and m.identifier_value = n.identifier_value
-        and m.id <> n.id
+      where m.id <> n.id
         and m.start_date < coalesce(n.end_date, 'infinity')
         and coalesce(m.end_date, 'infinity') > n.start_date
-    )
-    order by n.id
-    limit 1
-  ));
+      order by n.id
+      limit 1
+    ));
+  else
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      where exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = n.identifier_type
+          and m.identifier_value = n.identifier_value
+          and m.id <> n.id
+          and m.start_date < coalesce(n.end_date, 'infinity')
+          and coalesce(m.end_date, 'infinity') > n.start_date
+      )
+      order by n.id
+      limit 1
+    ));
+  end if;
   return null;
 end
 $$;
@@ -2662,6 +2686,23 @@ revoke execute on function public.mapping_history(text, text) from public;
 comment on function public.mapping_history(text, text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
 --! EndIncluded functions/mapping_history.sql
+--! Included functions/spreadsheet_safe.sql
+-- By the code of the first character, = + - @, tab, carriage return, and the full-width forms that some spreadsheets take for
+-- them: a regular expression for each cell would take longer than the export.
+create or replace function public.spreadsheet_safe(value text)
+returns text
+language sql
+immutable
+parallel safe
+return case
+  when ascii(value) in (61, 43, 45, 64, 9, 13, 65309, 65291, 65293, 65312) then '''' || value
+  else value
+end;
+
+revoke execute on function public.spreadsheet_safe(text) from public;
+comment on function public.spreadsheet_safe(text) is
+  'A text for a cell of a CSV file: what a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a carriage return) gets an apostrophe before it; null for null.';
+--! EndIncluded functions/spreadsheet_safe.sql
 --! Included functions/mapping_changes.sql
 -- Every period that begins at or after an instant, compared with the one before it. The beginnings are found by the BRIN
 -- index, what came before by the index of the history: two probes a period at most.

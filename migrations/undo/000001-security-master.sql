@@ -52,6 +52,7 @@ begin
         'public.resolve_mapping(text, text, timestamptz, interval)',
         'public.resolve_mappings(text, text[], date, interval)',
         'public.resolve_mappings(text, text[], timestamptz, interval)',
+        'public.spreadsheet_safe(text)',
         'public.stale_mappings(interval, integer)',
         'public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text)',
         'public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text)'

@@ -96,7 +96,7 @@ function dateOf(text: string | null): Date | null {
 }
 
 /** As Postgres reads it, which knows no year zero and no sixth digit of a year in this form. */
-function instantOf(date: Date): string {
+export function instantOf(date: Date): string {
   const year = date.getUTCFullYear()
   if (year < 1) return '-infinity'
   return year > 9999 ? 'infinity' : date.toISOString()

@@ -131,11 +131,11 @@ test('concurrent claimants never get the same identifier, and get all of them', 
 test('a lease runs out, and another claimant takes over', async () => {
   await withRollback(async (sql) => {
     await ask(sql, [1])
-    assert.equal((await claim(sql, { claimant: 'dead', lease: '50 ms' })).numbers, [1])
+    assert.equal((await claim(sql, { claimant: 'dead', lease: '500 ms' })).numbers, [1])
     assert.equal((await claim(sql, { claimant: 'b' })).numbers, [])
     const wait = await nextClaim(sql)
-    assert.ok(wait !== null && wait <= 0.05)
-    await sql`select pg_sleep(0.06)`
+    assert.ok(wait !== null && wait <= 0.5)
+    await sql`select pg_sleep(0.51)`
     assert.is(await nextClaim(sql), 0)
     assert.equal((await claim(sql, { claimant: 'b' })).numbers, [1])
     await sql`select figi_private.release_claims('dead', '{CUSIP}', ${[makeCusip(1)]}, 'late')`

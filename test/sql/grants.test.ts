@@ -43,6 +43,7 @@ const analystFunctions = [
   'resolve_mapping(text,text,timestamp with time zone,interval)',
   'resolve_mappings(text,text[],date,interval)',
   'resolve_mappings(text,text[],timestamp with time zone,interval)',
+  'spreadsheet_safe(text)',
   'stale_mappings(interval,integer)',
 ]
 

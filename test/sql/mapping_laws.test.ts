@@ -292,6 +292,27 @@ test('of two sessions that each write one of two overlapping periods, the second
   })
 })
 
+test('one overlap among thousands of rows is refused, with another row of the statement and with one before it', async () => {
+  await withRollback(async (sql) => {
+    const cusips = Array.from({ length: 2000 }, (_, n) => makeCusip(n))
+    const fill = (s: Sql, start: string, end: string, others: readonly string[] = []) => s`
+      insert into security_mappings (identifier_type, identifier_value, ticker, start_date, end_date, last_fetched_date)
+      select 'CUSIP', c, 'A', ${start}::text::timestamptz, ${end}::text::timestamptz, ${start}::text::timestamptz
+      from unnest(${cusips}::text[]) c
+      union all
+      select 'CUSIP', c, 'B', '2020-06-01Z', '2020-07-01Z', '2020-06-01Z'
+      from unnest(${others}::text[]) c`
+    const [last = ''] = cusips.slice(-1)
+    assert.is(await nameOf(sql, (s) => fill(s, '2020-01-01Z', '2020-06-02Z', [last])), OVERLAP)
+    await fill(sql, '2020-01-01Z', '2020-06-01Z', [last])
+    assert.is(await nameOf(sql, (s) => fill(s, '2020-06-30Z', '2020-08-01Z')), OVERLAP)
+    await fill(sql, '2020-07-01Z', '2020-08-01Z')
+    const [planner] = await sql`
+      select current_setting('enable_seqscan') as seqscan, current_setting('enable_hashjoin') as hashjoin, current_setting('enable_nestloop') as nestloop`
+    assert.equal({ ...planner }, { seqscan: 'on', hashjoin: 'on', nestloop: 'on' })
+  })
+})
+
 test('10,000 rows written by one statement take a few seconds, in an empty table and in a full one, also after a single row', async () => {
   await withRollback(async (sql) => {
     // The triggers keep the plans that they made for these.

@@ -54,6 +54,7 @@ test('the whole mapping comes with a hit', async () => {
     const expected = { ...written } as Record<string, unknown>
     delete expected.created_at
     delete expected.updated_at
+    delete expected.is_derived
     const { status, fetch_requested, resolved_via, ...mapping } = { ...row } as Record<string, unknown>
     assert.equal(mapping, expected)
     assert.equal(
