@@ -64,6 +64,15 @@ export class ClientDatabase {
     }
   }
 
+  /** The connections themselves, for what takes longer than a query may. Away is an error that says so. */
+  async connections(): Promise<Sql> {
+    try {
+      return (await this.#open()).sql
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
   /** The fetcher; throws DatabaseAway as query does. */
   async fetcher(): Promise<Fetcher> {
     if (this.#isAway) throw new DatabaseAway()

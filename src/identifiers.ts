@@ -21,6 +21,9 @@ type Raw = string | null | undefined
 const blanks = ' \t\n\r\f\v\u00A0\u200B\uFEFF\u2007\u202F'
 const removed: ReadonlySet<string> = new Set(`-${blanks}`)
 
+/** What most are already, so that nothing has to be cleaned. */
+const alreadyClean = /^[0-9A-Z*@#]*$/
+
 const eightOfCusip = /^[0-9A-Z*@#]{8}$/
 const elevenOfIsin = /^[A-Z]{2}[0-9A-Z]{9}$/
 const cusipTakenForNumber = /^[1-9][0-9]{5,7}$/
@@ -56,6 +59,7 @@ const digitSum = (value: number) => Math.floor(value / 10) + (value % 10)
 
 /** As cleanIdentifier, but '' where more than so many characters are left: a megabyte is read no further than it must. */
 function cleanUpTo(longest: number, raw: string): string {
+  if (alreadyClean.test(raw)) return raw.length > longest ? '' : raw
   let kept = ''
   for (const character of raw) {
     if (removed.has(character)) continue
@@ -140,7 +144,10 @@ export function normalizeIdentifier(type: Raw, raw: Raw): Identifier | null {
 
 /** The identifier that a text means, its type told from its shape and proven by its check digit, or null. */
 export function identify(raw: Raw): Identifier | null {
-  return normalizeIdentifier('ISIN', raw) ?? normalizeIdentifier('CUSIP', raw)
+  const isin = normalizeIsin(raw)
+  if (isin !== null) return { type: 'ISIN', value: isin }
+  const cusip = normalizeCusip(raw)
+  return cusip === null ? null : { type: 'CUSIP', value: cusip }
 }
 
 /**

@@ -7,6 +7,7 @@ import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addExport } from './commands/export.ts'
 import { addHistory } from './commands/history.ts'
+import { addImport } from './commands/import.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
@@ -47,6 +48,7 @@ const commands = [
   addExport,
   addStats,
   addRefresh,
+  addImport,
   addClear,
   addMigrate,
   addWorker,

@@ -1,0 +1,16 @@
+import { ImportError } from '../errors/import_error.ts'
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+}
+
+/** The ImportError for whatever the file system or the unpacking throws. */
+export function cannotRead(name: string, error: unknown): ImportError {
+  if (error instanceof ImportError) return error
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (code === 'Z_BUF_ERROR')
+    return new ImportError(name, 'is cut off: what is packed in it ends in the middle.')
+  if (code.startsWith('Z_')) return new ImportError(name, `cannot be unpacked: ${message}.`, { cause: error })
+  return new ImportError(name, `cannot be read: ${reasons[code] ?? message}.`, { cause: error })
+}

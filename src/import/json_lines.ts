@@ -1,0 +1,41 @@
+import { fieldsOf } from './fields.ts'
+import { type Item, type ReadOptions, reject } from './records.ts'
+import { hasIdentifier, type SightingMaker } from './sightings.ts'
+import type { Source } from './source.ts'
+import { linesOf, textOf } from './text.ts'
+
+/** The sightings of a file with a JSON object a line: a record, or `{identifier: value}`. A bad line is a bad line. */
+export async function* readJsonLines(
+  source: Source,
+  options: ReadOptions,
+  maker: SightingMaker,
+): AsyncGenerator<Item[]> {
+  for await (const { first, lines } of linesOf(textOf(source, { onBytes: options.onBytes }))) {
+    yield lines.flatMap((text, n) => {
+      if (text.trim() === '') return []
+      return itemsOf(text, { place: { file: source.name, line: first + n }, text: () => text }, maker)
+    })
+  }
+}
+
+function itemsOf(
+  text: string,
+  origin: Parameters<SightingMaker['ofObject']>[1],
+  maker: SightingMaker,
+): Item[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return [reject(origin.place, `it is no JSON: ${(error as Error).message}`, text)]
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return maker.ofObject(value, origin)
+  const entries = Object.entries(value)
+  const isMap = entries.length > 0 && !hasIdentifier(fieldsOf(value as Record<string, unknown>))
+  if (!isMap || entries.some(([key]) => namesIdentifier.test(key))) return maker.ofObject(value, origin)
+  return entries.flatMap(([key, inner]) => maker.ofEntry(key, inner, origin))
+}
+
+/** With one of these keys the object is a record, though what it names is no identifier. */
+const namesIdentifier = /^(cusip|isin|identifier(_?value)?|id(_?value)?|ticker)$/i

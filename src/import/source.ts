@@ -1,0 +1,133 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { ImportError } from '../errors/import_error.ts'
+import { cannotRead } from './cannot_read.ts'
+import { zipEntries } from './zip.ts'
+
+/** A text to be read, as often as need be: a file, unpacked where it is packed, or one file inside a zip. */
+export interface Source {
+  /** As it is called in rejects and errors. */
+  readonly name: string
+  /** In bytes on the disk, packed as it may be. */
+  readonly size: number
+  /** When the file was last changed, in milliseconds. */
+  readonly modifiedAt: number
+  /** Its bytes, unpacked. `onBytes` is told how many bytes on the disk they took. Throws an ImportError. */
+  bytes(onBytes?: (count: number) => void): AsyncIterable<Buffer>
+}
+
+export interface Sources extends AsyncDisposable {
+  readonly sources: readonly Source[]
+  /** The sum of the sizes. */
+  readonly size: number
+}
+
+const chunkSize = 64 * 1024
+
+/**
+ * What is to be read, in order: files, the files of folders by name (neither hidden ones nor folders in folders), and `-`
+ * for stdin, which is kept in a temporary file, as pipes are, until the whole is disposed of. Throws an ImportError.
+ */
+export async function openSources(
+  paths: readonly string[],
+  stdin: Readable = process.stdin,
+  signal?: AbortSignal,
+): Promise<Sources> {
+  const folders: string[] = []
+  const dispose = async () => {
+    for (const folder of folders) await rm(folder, { recursive: true, force: true })
+  }
+  const spooled = async (stream: Readable) => {
+    const folder = await mkdtemp(join(tmpdir(), 'pgfigi-import-'))
+    folders.push(folder)
+    const path = join(folder, 'input')
+    await pipeline(stream, (await open(path, 'w', 0o600)).createWriteStream(), signal ? { signal } : {})
+    return path
+  }
+  try {
+    const sources: Source[] = []
+    for (const path of paths) sources.push(...(await readable(path, () => sourcesOf(path, stdin, spooled))))
+    const size = sources.reduce((sum, source) => sum + source.size, 0)
+    return { sources, size, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+async function sourcesOf(
+  path: string,
+  stdin: Readable,
+  spooled: (stream: Readable) => Promise<string>,
+): Promise<Source[]> {
+  if (path === '-') return sourcesIn(await spooled(stdin), 'stdin')
+  const kind = await stat(path)
+  if (kind.isFile()) return sourcesIn(path, path)
+  if (!kind.isDirectory()) return sourcesIn(await spooled(createReadStream(path)), path)
+  const files = await filesIn(path)
+  if (files.length === 0) throw new ImportError(path, 'is a folder without files.')
+  return (await Promise.all(files.map((file) => readable(file, () => sourcesIn(file, file))))).flat()
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink())
+  const seen = files.filter(({ name }) => !name.startsWith('.')).map(({ name }) => join(folder, name))
+  return seen.sort()
+}
+
+/** What a file holds is told from its first bytes, never from its name. */
+async function sourcesIn(path: string, name: string): Promise<Source[]> {
+  const { size, mtimeMs: modifiedAt } = await stat(path)
+  const magic = await firstBytes(path)
+  if (magic === '504b0304' || magic === '504b0506') return zipEntries(path, name)
+  const isGzip = magic.startsWith('1f8b')
+  return [{ name, size, modifiedAt, bytes: (onBytes) => bytesOf(path, name, isGzip, onBytes) }]
+}
+
+async function firstBytes(path: string): Promise<string> {
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
+    return buffer.subarray(0, bytesRead).toString('hex')
+  } finally {
+    await file.close()
+  }
+}
+
+async function* bytesOf(
+  path: string,
+  name: string,
+  isGzip: boolean,
+  onBytes: (count: number) => void = () => {},
+): AsyncGenerator<Buffer> {
+  const file = createReadStream(path, { highWaterMark: chunkSize })
+  const stream = isGzip ? file.pipe(createGunzip({ chunkSize })) : file
+  if (isGzip) file.once('error', (error) => stream.destroy(error))
+  let told = 0
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      onBytes(file.bytesRead - told)
+      told = file.bytesRead
+      yield chunk
+    }
+  } catch (error) {
+    throw cannotRead(name, error)
+  } finally {
+    stream.destroy()
+    file.destroy()
+  }
+}
+
+async function readable<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw cannotRead(name, error)
+  }
+}

@@ -1,0 +1,122 @@
+import { ImportError } from '../errors/import_error.ts'
+import { type DelimitedRecord, recordsOf } from './delimited.ts'
+import { type Field, type Fields, meaningOf } from './fields.ts'
+import { type Item, type ReadOptions, reject } from './records.ts'
+import { SightingMaker } from './sightings.ts'
+import type { Source } from './source.ts'
+import { linesOf, textOf } from './text.ts'
+
+const delimiters = [',', ';', '\t', '|']
+
+/** What a spreadsheet would run, our own export puts an apostrophe before. */
+const guarded = /^'(?=[=+\-@\t\r])/
+/** Keeps a spreadsheet from taking a CUSIP for a number. */
+const asText = /^="(.*)"$/
+
+/** The sightings of a table with named columns, whatever divides them. Throws an ImportError where columns are missing. */
+export async function* readTabular(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
+  const pieces = linesOf(textOf(source, { onBytes: options.onBytes }))
+  const header = await headerOf(source)
+  const dates = { stated: options.observedAt ?? null, modifiedAt: Math.min(source.modifiedAt, options.now) }
+  const maker = new SightingMaker(options, dates)
+  for await (const records of recordsOf(pieces, header.delimiter)) {
+    const items: Item[] = []
+    for (const record of records)
+      if (record.line > header.line) items.push(...itemsOf(record, header, source, maker))
+    yield items
+  }
+}
+
+interface Header {
+  readonly line: number
+  readonly delimiter: string
+  readonly width: number
+  /** By column; null for columns that mean nothing to us, or mean what a better named one does. */
+  readonly fields: readonly (Field | null)[]
+}
+
+function itemsOf(
+  record: DelimitedRecord,
+  { width, fields }: Header,
+  source: Source,
+  maker: SightingMaker,
+): Item[] {
+  const { cells, line, text } = record
+  const origin = { place: { file: source.name, line }, text: () => text }
+  const hasMore = cells.length > width && cells.slice(width).some((cell) => cell.trim() !== '')
+  if (cells.length < width || hasMore) {
+    if (text.trim() === '' || text.startsWith('#')) return []
+    return [
+      reject(origin.place, `it has ${cells.length} cells, and the head of the table has ${width}`, text),
+    ]
+  }
+  const row: Fields = {}
+  let isEmpty = true
+  for (let column = 0; column < width; column += 1) {
+    const field = fields[column]
+    if (!field) continue
+    const cell = plain(cells[column] ?? '')
+    if (cell !== '') isEmpty = false
+    row[field] = cell
+  }
+  return isEmpty ? [] : maker.ofFields(row, origin)
+}
+
+function plain(cell: string): string {
+  const first = cell.charCodeAt(0)
+  if (first === 39) return cell.replace(guarded, '')
+  if (first === 61) return cell.replace(asText, '$1')
+  return cell
+}
+
+/** The first line that is not blank and no comment. */
+async function headerOf(source: Source): Promise<Header> {
+  for await (const { first, lines } of linesOf(textOf(source))) {
+    const n = lines.findIndex((line) => line.trim() !== '' && !line.startsWith('#'))
+    if (n >= 0) return headerIn(lines[n] ?? '', first + n, source)
+  }
+  throw new ImportError(source.name, 'is empty.')
+}
+
+async function headerIn(text: string, line: number, source: Source): Promise<Header> {
+  const headers = await Promise.all(delimiters.map((delimiter) => headerWith(delimiter, text, line)))
+  const best = headers.reduce((a, b) => (understood(b.header) > understood(a.header) ? b : a))
+  const has = (field: Field) => best.header.fields.includes(field)
+  const hasIdentifier = has('identifier') || has('cusip') || has('isin')
+  if (hasIdentifier && has('ticker')) return best.header
+  const missing = [
+    ...(hasIdentifier ? [] : ['the identifier']),
+    ...(has('ticker') ? [] : ['the ticker']),
+  ].join(' and ')
+  const found = best.names.map((name) => JSON.stringify(name.slice(0, 40))).slice(0, 20)
+  throw new ImportError(
+    source.name,
+    `has no column for ${missing}. Its first line names ${found.join(', ')}; needed are ticker, and cusip, isin or value; type, start, end, date, name and figi may be there.`,
+  )
+}
+
+const understood = ({ fields }: Header) => fields.filter((field) => field !== null).length
+
+async function headerWith(
+  delimiter: string,
+  text: string,
+  line: number,
+): Promise<{ header: Header; names: readonly string[] }> {
+  let names: readonly string[] = []
+  async function* pieces() {
+    yield { first: line, lines: [text] }
+  }
+  for await (const records of recordsOf(pieces(), delimiter)) names = records[0]?.cells ?? names
+  const meanings = names.map((name) => meaningOf(plain(name.trim())))
+  const fields = meanings.map((meaning, column) => {
+    const better = meanings.some(
+      (other, place) =>
+        other?.field === meaning?.field &&
+        other &&
+        meaning &&
+        (other.rank < meaning.rank || (other.rank === meaning.rank && place < column)),
+    )
+    return meaning === null || better ? null : meaning.field
+  })
+  return { header: { line, delimiter, width: names.length, fields }, names }
+}

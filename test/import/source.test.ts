@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { crc32, deflateRawSync, gzipSync } from 'node:zlib'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ImportError } from '../../src/errors/import_error.ts'
+import { openSources } from '../../src/import/source.ts'
+import { beginningOf } from '../../src/import/text.ts'
+import { readPaths, withFolder } from './reading.ts'
+
+const cache = '{"037833100": "AAPL"}'
+
+/** A zip of deflated files: local headers, then the directory at the end. */
+function zipOf(files: Readonly<Record<string, string>>): Buffer {
+  const locals: Buffer[] = []
+  const directory: Buffer[] = []
+  let offset = 0
+  for (const [name, text] of Object.entries(files)) {
+    const packed = deflateRawSync(text)
+    const common = Buffer.alloc(26)
+    common.writeUInt16LE(20, 0)
+    common.writeUInt16LE(0x0800, 2)
+    common.writeUInt16LE(8, 4)
+    common.writeUInt16LE((2020 - 1980) * 512 + 33, 8)
+    common.writeUInt32LE(crc32(text), 10)
+    common.writeUInt32LE(packed.length, 14)
+    common.writeUInt32LE(Buffer.byteLength(text), 18)
+    common.writeUInt16LE(Buffer.byteLength(name), 22)
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), packed])
+    const rest = Buffer.alloc(14)
+    rest.writeUInt32LE(offset, 10)
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, rest, Buffer.from(name)]))
+    locals.push(local)
+    offset += local.length
+  }
+  const end = Buffer.alloc(18)
+  end.writeUInt16LE(directory.length, 4)
+  end.writeUInt16LE(directory.length, 6)
+  end.writeUInt32LE(Buffer.concat(directory).length, 8)
+  end.writeUInt32LE(offset, 12)
+  return Buffer.concat([...locals, ...directory, Buffer.from('PK\x05\x06'), end])
+}
+
+test('plain, gzip and zip are told from the content; of a folder the files are read in the order of their names', () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, 'c'), cache)
+    await writeFile(join(folder, 'b.txt'), gzipSync(cache))
+    await writeFile(
+      join(folder, 'a.gz'),
+      zipOf({
+        'in/one.json': cache,
+        '__MACOSX/in/._one.json': '\0',
+        'two.csv': 'cusip,ticker\n037833100,AAPL\n',
+      }),
+    )
+    await writeFile(join(folder, '.hidden'), '\0')
+    await mkdir(join(folder, 'deeper'))
+    await writeFile(join(folder, 'deeper', 'd'), '\0')
+    await symlink(join(folder, 'c'), join(folder, 'd'))
+    const { items } = await readPaths([folder])
+    await using opened = await openSources([folder])
+    const names = opened.sources.map(({ name }) => name.slice(folder.length + 1))
+    assert.equal(names, ['a.gz/in/one.json', 'a.gz/two.csv', 'b.txt', 'c', 'd'])
+    assert.is(items.length, 5)
+    assert.ok(items.every((item) => item.kind === 'sighting' && item.ticker === 'AAPL'))
+  }))
+
+test('the bytes told add up to the size on the disk', () =>
+  withFolder(async (folder) => {
+    const text = 'x'.repeat(1_000_000)
+    await writeFile(join(folder, 'plain'), text)
+    await writeFile(join(folder, 'gzip'), gzipSync(text))
+    await writeFile(join(folder, 'zip'), zipOf({ text }))
+    await using opened = await openSources([folder])
+    for (const source of opened.sources) {
+      let told = 0
+      let length = 0
+      for await (const chunk of source.bytes((count) => (told += count))) length += chunk.length
+      assert.is(length, text.length)
+      assert.ok(Math.abs(told - source.size) < 1, `${source.name}: ${told} of ${source.size}`)
+    }
+  }))
+
+test('stdin and pipes are read as often as need be, and their temporary file goes away', () =>
+  withFolder(async (folder) => {
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const written = writeFile(pipe, cache)
+    const opened = await openSources(['-', pipe], Readable.from([cache.slice(0, 5), cache.slice(5)]))
+    await written
+    const names = opened.sources.map(({ name }) => name)
+    assert.equal(names, ['stdin', pipe])
+    for (const source of opened.sources) {
+      assert.is(await beginningOf(source), cache)
+      assert.is(await beginningOf(source), cache)
+    }
+    await opened[Symbol.asyncDispose]()
+    const [source] = opened.sources
+    await rejectsWith(() => beginningOf(source as NonNullable<typeof source>), /there is no such file/)
+  }))
+
+test('what cannot be read is told in a sentence with its name', () =>
+  withFolder(async (folder) => {
+    const packed = gzipSync('x'.repeat(100_000))
+    await writeFile(join(folder, 'cut'), packed.subarray(0, packed.length / 2))
+    await writeFile(join(folder, 'broken'), Buffer.concat([packed.subarray(0, 12), Buffer.alloc(50, 0xff)]))
+    await writeFile(join(folder, 'zip'), zipOf({ a: 'x' }).subarray(0, 40))
+    await mkdir(join(folder, 'empty'))
+    const read = (name: string) => async () => {
+      await using opened = await openSources([join(folder, name)])
+      for (const source of opened.sources) for await (const _ of source.bytes());
+    }
+    await rejectsWith(read('none'), /none cannot be read: there is no such file/)
+    await rejectsWith(read('cut'), /cut is cut off/)
+    await rejectsWith(read('broken'), /broken cannot be unpacked/)
+    await rejectsWith(read('zip'), /zip cannot be read/)
+    await rejectsWith(read('empty'), /empty is a folder without files/)
+  }))
+
+async function rejectsWith(work: () => Promise<unknown>, message: RegExp): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    assert.instance(error, ImportError)
+    assert.match((error as Error).message, message)
+    return
+  }
+  assert.unreachable()
+}
+
+test.run()
