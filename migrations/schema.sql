@@ -550,6 +550,8 @@ CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET jit TO 'off'
 AS $function$
 declare
@@ -757,6 +759,7 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_update()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'on'
  SET enable_nestloop TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
@@ -865,6 +868,8 @@ CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 begin
   if true = any (p_are_there) then
@@ -1297,6 +1302,8 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET jit TO 'off'
 AS $function$
 declare
@@ -1695,6 +1702,8 @@ CREATE OR REPLACE FUNCTION figi_private.restore_mappings(p_rows jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1833,6 +1842,8 @@ CREATE OR REPLACE FUNCTION figi_private.restore_sightings(p_rows jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare

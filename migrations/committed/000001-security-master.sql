@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:fd9b332288a509d13680349d9bbc6ae8e6cb2303
+--! Hash: sha1:83df283c04c93314b7483543e32715cde8871d9f
 --! Message: security master
 
 create schema figi_private;
@@ -942,6 +942,7 @@ returns trigger
 language plpgsql
 volatile
 set search_path to pg_catalog, pg_temp
+set enable_hashjoin to on
 set enable_nestloop to off
 set enable_mergejoin to off
 set jit to off
@@ -1279,6 +1280,8 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
 set jit to off
 as $$
 declare
@@ -1439,6 +1442,8 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
 as $$
 begin
   if true = any (p_are_there) then
@@ -1503,6 +1508,8 @@ security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
 set jit to off
 as $$
 declare
@@ -1684,6 +1691,8 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
 as $$
 #variable_conflict use_column
 declare
@@ -1782,6 +1791,8 @@ volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
 as $$
 #variable_conflict use_column
 declare

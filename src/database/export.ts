@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream'
 import type { TransactionSql } from 'postgres'
 import type { Sql } from './connect.ts'
+import { copyOut } from './copy_out.ts'
 import { createRowCounter } from './count_rows.ts'
 import { instantOf } from './lookups.ts'
 
@@ -73,7 +73,7 @@ async function prepare(sql: TransactionSql, scope: ExportScope): Promise<void> {
 async function* bytesOf(sql: TransactionSql, { format, scope, onRows }: Export): AsyncGenerator<Buffer> {
   if (format === 'csv') {
     const rows = sql`copy (${csvRows(sql, scope)}) to stdout (format csv, header)`
-    yield* counted(await rows.readable(), createRowCounter({ headLines: 1, isCsv: true }, onRows))
+    yield* counted(copyOut(rows), createRowCounter({ headLines: 1, isCsv: true }, onRows))
     return
   }
   const tables = format === 'jsonl' ? [jsonRows(sql, scope)] : [rowsOfDump(sql), sightingsOfDump(sql)]
@@ -81,12 +81,15 @@ async function* bytesOf(sql: TransactionSql, { format, scope, onRows }: Export):
   for (const table of tables) {
     // As they are: characters that JSON never holds, so that nothing is quoted.
     const lines = sql`copy (${table}) to stdout (format csv, quote e'\\x01', delimiter e'\\x02')`
-    yield* counted(await lines.readable(), createRowCounter({ headLines: 0, isCsv: false }, onRows))
+    yield* counted(copyOut(lines), createRowCounter({ headLines: 0, isCsv: false }, onRows))
   }
 }
 
-async function* counted(stream: Readable, count: (bytes: Buffer) => void): AsyncGenerator<Buffer> {
-  for await (const bytes of stream as AsyncIterable<Buffer>) {
+async function* counted(
+  pieces: AsyncIterable<Buffer>,
+  count: (bytes: Buffer) => void,
+): AsyncGenerator<Buffer> {
+  for await (const bytes of pieces) {
     count(bytes)
     yield bytes
   }

@@ -111,7 +111,8 @@ export class Importer {
 
   async #writeAll(sightings: Sighting[], rows: readonly DumpRow[]): Promise<void> {
     const writes: Promise<void>[] = []
-    for (const batch of batchesOf(sightings)) writes.push(this.#lanes(() => this.#record(batch)))
+    for (const batch of interleaved([...batchesOf(sightings)]))
+      writes.push(this.#lanes(() => this.#record(batch)))
     await settled(writes)
     for (const table of ['security_mappings', 'sightings'] as const) {
       const ofTable = rows.filter((row) => row.table === table)
@@ -147,6 +148,12 @@ export class Importer {
     }
     if (rejects.length > 0) await this.#reject(rejects)
   }
+}
+
+/** From the beginning and from the middle in turn: neighbours in key order share locks, and would wait for each other. */
+function interleaved<T>(all: readonly T[]): T[] {
+  const middle = Math.ceil(all.length / 2)
+  return all.slice(0, middle).flatMap((one, place) => [one, ...all.slice(middle + place, middle + place + 1)])
 }
 
 /** Waits for all, also where one fails, and then throws the first error. */

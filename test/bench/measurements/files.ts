@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import postgres, { type Sql } from 'postgres'
+import { copyOut } from '../../../src/database/copy_out.ts'
 import { cleanEnvironment } from '../../support/clean_environment.ts'
 import { databaseUrl, packageRoot } from '../../support/cluster.ts'
 import { cloneDatabase, dropDatabase } from '../../support/template.ts'
@@ -147,7 +148,7 @@ async function command(
 /** What the commands read, and the same as COPY wants it. */
 async function writeInputs(sql: Sql, rows: number, file: (path: string) => string): Promise<void> {
   const copied = async (query: ReturnType<Sql>, path: string) =>
-    pipeline(await query.readable(), createWriteStream(file(path)))
+    pipeline(copyOut(query), createWriteStream(file(path)))
   await sql`
     create or replace temporary view import_rows as
     select
@@ -202,8 +203,5 @@ async function copyRows(sql: Sql, path: string): Promise<void> {
 }
 
 async function copyTo(sql: Sql, path: string): Promise<void> {
-  await pipeline(
-    await sql`copy public.security_mappings to stdout (format csv)`.readable(),
-    createWriteStream(path),
-  )
+  await pipeline(copyOut(sql`copy public.security_mappings to stdout (format csv)`), createWriteStream(path))
 }
