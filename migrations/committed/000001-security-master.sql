@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:83df283c04c93314b7483543e32715cde8871d9f
+--! Hash: sha1:c4a326ad18986a51e463e9e1ec691855e7660e19
 --! Message: security master
 
 create schema figi_private;
@@ -889,7 +889,8 @@ comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
 --! EndIncluded functions/forbid_overlap_after_insert.sql
 --! Included functions/forbid_overlap_of.sql
--- As forbid_overlap_after_insert, for rows that an update moved: apart from it, because the two want opposite plans.
+-- As forbid_overlap_after_insert, for rows that an update moved: apart from it, because the two want opposite plans. Each
+-- offset 0 keeps the planner from beginning with the whole table.
 create or replace function figi_private.forbid_overlap_of(ids bigint[])
 returns void
 language plpgsql
@@ -906,12 +907,12 @@ begin
   perform figi_private.lock_stripes(array(
     select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
     from unnest(ids) as i (id)
-    join public.security_mappings n on n.id = i.id
+    cross join lateral (select m.* from public.security_mappings m where m.id = i.id offset 0) n
   ));
   perform figi_private.raise_overlap(array(
     select n.id
     from unnest(ids) as i (id)
-    join public.security_mappings n on n.id = i.id
+    cross join lateral (select m.* from public.security_mappings m where m.id = i.id offset 0) n
     where exists (
       select
       from public.security_mappings m
@@ -920,6 +921,7 @@ begin
         and m.id <> n.id
         and m.start_date < coalesce(n.end_date, 'infinity')
         and coalesce(m.end_date, 'infinity') > n.start_date
+      offset 0
     )
     order by n.id
     limit 1
@@ -1286,6 +1288,7 @@ set jit to off
 as $$
 declare
   v_periods public.security_mappings[];
+  v_gone bigint[];
   v_deleted timestamptz[];
   v_updated timestamptz[];
   v_has_rows boolean;
@@ -1353,20 +1356,35 @@ begin
   from periods p;
 
   if v_has_rows then
+    v_gone := array(
+      select m.id
+      from (
+        select distinct i.identifier_type, i.identifier_value
+        from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+      ) i
+      cross join lateral (
+        select m.id
+        from public.security_mappings m
+        where m.identifier_type = i.identifier_type
+          and m.identifier_value = i.identifier_value
+          and m.is_derived
+        offset 0
+      ) m
+      except
+      select m.id
+      from unnest(v_periods) p
+      cross join lateral (
+        select m.id
+        from public.security_mappings m
+        where m.identifier_type = p.identifier_type
+          and m.identifier_value = p.identifier_value
+          and m.start_date = p.start_date
+        offset 0
+      ) m
+    );
     with gone as (
       delete from public.security_mappings m
-      using (
-        select i.identifier_type, i.identifier_value
-        from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-        group by i.identifier_type, i.identifier_value
-      ) i
-      where m.identifier_type = i.identifier_type
-        and m.identifier_value = i.identifier_value
-        and m.is_derived
-        and (m.identifier_type, m.identifier_value, m.start_date) not in (
-          select p.identifier_type, p.identifier_value, p.start_date
-          from unnest(v_periods) p
-        )
+      where m.id = any (v_gone)
       returning m.start_date
     )
     select array_agg(gone.start_date) into v_deleted from gone;
