@@ -1795,6 +1795,8 @@ begin
   where v_reasons[g.place] is null
     and not v_is_there[g.place];
 
+  -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
+  perform pg_advisory_xact_lock(1718183785, 256);
   perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
 
   return query

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c4a326ad18986a51e463e9e1ec691855e7660e19
+--! Hash: sha1:04ff141f3e4061fac25a724abb8233ba50bcc3a6
 --! Message: security master
 
 create schema figi_private;
@@ -1785,6 +1785,8 @@ begin
   where v_reasons[g.place] is null
     and not v_is_there[g.place];
 
+  -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
+  perform pg_advisory_xact_lock(1718183785, 256);
   perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
 
   return query

@@ -29,7 +29,8 @@ export interface ImporterOptions {
 
 /** So many sightings are gathered and sorted at once: the more, the less often an identifier comes up again. */
 const gathered = 40_000
-const dumpRowsAtOnce = 1_000
+const gatheredDumpRows = 20_000
+const dumpRowsAtOnce = 2_500
 const queriesAtOnce = 2
 
 /**
@@ -59,7 +60,7 @@ export class Importer {
       understood += items.length - rejects.length
       firstReason ??= rejects[0]?.reason ?? null
       if (rejects.length > 0) await this.#reject(rejects)
-      if (this.#dumpRows.length >= dumpRowsAtOnce || this.#sightings.length >= gathered) await this.#write()
+      if (this.#dumpRows.length >= gatheredDumpRows || this.#sightings.length >= gathered) await this.#write()
     }
     if (understood === 0 && firstReason !== null) {
       throw new ImportError(
@@ -114,11 +115,15 @@ export class Importer {
     for (const batch of interleaved([...batchesOf(sightings)]))
       writes.push(this.#lanes(() => this.#record(batch)))
     await settled(writes)
+    // The mappings first: sightings would make periods of their own where they find none.
     for (const table of ['security_mappings', 'sightings'] as const) {
-      const ofTable = rows.filter((row) => row.table === table)
-      for (let at = 0; at < ofTable.length; at += dumpRowsAtOnce) {
-        await this.#restore(table, ofTable.slice(at, at + dumpRowsAtOnce))
+      const parts: DumpRow[][] = []
+      for (const row of rows) {
+        if (row.table !== table) continue
+        if ((parts.at(-1)?.length ?? dumpRowsAtOnce) === dumpRowsAtOnce) parts.push([])
+        parts.at(-1)?.push(row)
       }
+      await settled(interleaved(parts).map((part) => this.#lanes(() => this.#restore(table, part))))
     }
   }
 
