@@ -381,7 +381,8 @@ BEGIN ATOMIC
           SELECT m.ticker,
              COALESCE(figi_private.plain_ticker(m.ticker), ''::text) AS plain,
              m.start_date,
-             COALESCE(m.end_date, 'infinity'::timestamp with time zone) AS end_date
+             COALESCE(m.end_date, 'infinity'::timestamp with time zone) AS end_date,
+             (m.source <> 'openfigi'::text) AS was_sighted
             FROM public.security_mappings m
            WHERE ((m.identifier_type = derived_periods.p_identifier_type) AND (m.identifier_value = derived_periods.p_identifier_value) AND (NOT m.is_derived))
          ), sighted AS (
@@ -393,10 +394,30 @@ BEGIN ATOMIC
              s.held,
              s.details,
              s.details_at,
-             figi_private.plain_ticker(s.ticker) AS plain,
-             row_number() OVER (ORDER BY (s.source = 'import'::text) DESC, (lower(s.seen)) DESC, s.ticker) AS rank
-            FROM figi_private.sightings s
-           WHERE ((s.identifier_type = derived_periods.p_identifier_type) AND (s.identifier_value = derived_periods.p_identifier_value))
+             s.plain,
+             s.first_seen,
+             row_number() OVER (ORDER BY (s.source = 'import'::text) DESC, s.first_seen DESC, s.plain, (lower(s.seen)) DESC, s.ticker) AS rank
+            FROM ( SELECT s_1.identifier_type,
+                     s_1.identifier_value,
+                     s_1.ticker,
+                     s_1.source,
+                     s_1.seen,
+                     s_1.held,
+                     s_1.details,
+                     s_1.details_at,
+                     s_1.plain,
+                     min(lower(s_1.seen)) OVER (PARTITION BY s_1.source, s_1.plain) AS first_seen
+                    FROM ( SELECT s_2.identifier_type,
+                             s_2.identifier_value,
+                             s_2.ticker,
+                             s_2.source,
+                             s_2.seen,
+                             s_2.held,
+                             s_2.details,
+                             s_2.details_at,
+                             figi_private.plain_ticker(s_2.ticker) AS plain
+                            FROM figi_private.sightings s_2
+                           WHERE ((s_2.identifier_type = derived_periods.p_identifier_type) AND (s_2.identifier_value = derived_periods.p_identifier_value))) s_1) s
          ), shown AS (
           SELECT s.plain,
              s.rank,
@@ -420,13 +441,15 @@ BEGIN ATOMIC
              p.rank,
              p.held,
              p.stands,
+             p.was_sighted,
              (p.stands OR lag(p.stands, 1, true) OVER "time" OR (lag(p.plain) OVER "time" <> p.plain)) AS begins
             FROM ( SELECT shown.plain,
                      shown.start_date,
                      shown.end_date,
                      shown.rank,
                      shown.held,
-                     false AS stands
+                     false AS stands,
+                     false AS was_sighted
                     FROM shown
                  UNION ALL
                   SELECT f.plain,
@@ -434,7 +457,8 @@ BEGIN ATOMIC
                      f.end_date,
                      NULL::bigint,
                      NULL::tstzmultirange,
-                     true
+                     true,
+                     f.was_sighted
                     FROM standing f) p
            WINDOW "time" AS (ORDER BY p.start_date, p.end_date, p.rank)
          ), numbered AS (
@@ -444,6 +468,7 @@ BEGIN ATOMIC
              o.rank,
              o.held,
              o.stands,
+             o.was_sighted,
              o.begins,
              count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.start_date, o.end_date, o.rank) AS run
             FROM in_order o
@@ -451,6 +476,7 @@ BEGIN ATOMIC
           SELECT n.run,
              n.plain,
              n.stands,
+             n.was_sighted,
              min(n.start_date) AS start_date,
              max(n.end_date) AS end_date,
              min(n.rank) AS rank,
@@ -458,18 +484,19 @@ BEGIN ATOMIC
              (upper(range_agg(held_then.range)) - '00:00:00.000001'::interval) AS held_at
             FROM (numbered n
               LEFT JOIN LATERAL unnest((n.held * tstzmultirange(tstzrange(n.start_date, n.end_date)))) held_then(range) ON (true))
-           GROUP BY n.run, n.plain, n.stands
+           GROUP BY n.run, n.plain, n.stands, n.was_sighted
          ), neighbours AS (
           SELECT r.run,
              r.plain,
              r.stands,
+             r.was_sighted,
              r.start_date,
              r.end_date,
              r.rank,
              r.ranks,
              r.held_at,
              lead(r.start_date) OVER "time" AS next_start,
-             lead(r.stands) OVER "time" AS next_stands,
+             lead((r.stands AND (NOT r.was_sighted))) OVER "time" AS next_is_answer,
              lead(r.plain) OVER "time" AS next_plain
             FROM runs r
            WINDOW "time" AS (ORDER BY r.run)
@@ -490,7 +517,7 @@ BEGIN ATOMIC
                  WHEN (n.held_at IS NULL) THEN n.end_date
                  ELSE NULL::timestamp with time zone
              END
-             WHEN (n.next_stands AND (n.next_plain <> n.plain) AND (n.held_at IS NULL)) THEN n.end_date
+             WHEN (n.next_is_answer AND (n.next_plain <> n.plain) AND (n.held_at IS NULL)) THEN n.end_date
              ELSE n.next_start
          END AS next_start,
      COALESCE(n.held_at, GREATEST(n.start_date, (n.end_date - '24:00:00'::interval))) AS "coalesce",
@@ -673,6 +700,8 @@ begin
         security_type2 = p.security_type2,
         market_sector = p.market_sector,
         source = p.source,
+        -- Another ticker is another observation, which mapping_changes tells by the time at which it was written.
+        created_at = case when m.ticker is distinct from p.ticker then clock_timestamp() else m.created_at end,
         updated_at = clock_timestamp()
       from unnest(v_periods) p
       where m.identifier_type = p.identifier_type
@@ -1158,7 +1187,7 @@ CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9]'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
+RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9.]|\.(?![0-9])|(?<![0-9])\.'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
 
 CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
  RETURNS void
@@ -2045,8 +2074,7 @@ declare
   v_closed bigint;
   v_begun_later bigint;
 begin
-  perform pg_advisory_xact_lock(1718183785, stripe)
-  from generate_series(0, 255) as stripe;
+  perform figi_private.lock_stripes(array(select generate_series(0, 255)));
   v_now := clock_timestamp();
 
   -- A period that has not begun yet is no history.
@@ -2186,18 +2214,20 @@ BEGIN ATOMIC
              ELSE m.figi
          END AS figi,
      m.source,
-     m.created_at
+     GREATEST(m.created_at, previous.created_at, earlier.created_at) AS "greatest"
     FROM (((figi_private.recorded_periods m
       LEFT JOIN LATERAL ( SELECT p.ticker,
-             p.has_no_results,
+             (p.ticker IS NULL) AS has_no_results,
              p.name,
-             p.figi
-            FROM public.mapping_periods p
+             p.figi,
+             p.created_at
+            FROM figi_private.recorded_periods p
            WHERE ((p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date))
            ORDER BY p.start_date DESC
           LIMIT 1) previous ON (true))
-      LEFT JOIN LATERAL ( SELECT p.ticker
-            FROM public.mapping_periods p
+      LEFT JOIN LATERAL ( SELECT p.ticker,
+             p.created_at
+            FROM figi_private.recorded_periods p
            WHERE ((m.ticker IS NOT NULL) AND previous.has_no_results AND (p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date) AND (p.ticker IS NOT NULL))
            ORDER BY p.start_date DESC
           LIMIT 1) earlier ON (true))
@@ -2369,6 +2399,9 @@ AS $function$
 declare
   v_forgotten bigint;
 begin
+  -- First what writers take first, so that none of them is in the middle of its work.
+  perform figi_private.lock_stripes(array(select generate_series(0, 255)));
+  perform figi_private.lock_queue();
   lock table public.security_mappings, figi_private.sightings, figi_private.fetch_requests in access exclusive mode;
   select count(*) into v_forgotten from public.security_mappings m;
   truncate public.security_mappings, figi_private.sightings, figi_private.fetch_requests;
@@ -2902,7 +2935,7 @@ comment on column public.security_mappings.identifier_value is
   'The identifier as normalised: upper case, no separators, check digit right. 9 characters for a CUSIP, 12 for an ISIN.';
 
 comment on column public.security_mappings.is_derived is
-  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody wrote, which stands.';
+  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody inserted, which stands. Who changes a derived row by hand sets it to false, or the next import undoes the change.';
 
 comment on column public.security_mappings.last_fetched_date is
   'When this answer was last observed. The age of a mapping is measured from here.';
@@ -3070,7 +3103,7 @@ comment on function public.clean_identifier(text) is
   'The text without white space (ASCII''s, U+00A0, U+2007, U+200B, U+202F, U+FEFF) and hyphen-minus, a to z in upper case, nothing else changed, null for null: clean_identifier(''us-037833100 5'') is ''US0378331005''.';
 
 comment on function public.clear_cache() is
-  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed.';
+  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed. Raises PF003 outside read committed.';
 
 comment on function public.complete_cusip(text) is
   'The nine characters of a CUSIP, CINS or PPN given as eight, without its check digit, or as a valid nine; null for all else: complete_cusip(''03783310'') is ''037833100''.';
@@ -3088,7 +3121,7 @@ comment on function public.isin_of_cusip(text,text) is
   'The ISIN of a CUSIP in a country, by its two letters in any case; null where the CUSIP is none, holds *, @ or #, or the country is not two letters: isin_of_cusip(''037833100'', ''US'') is ''US0378331005''.';
 
 comment on function public.mapping_changes(timestamp with time zone) is
-  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the later of the two was written: imports may add changes of the past later. Of a change that comes about because an import has put something between two periods, or taken it away, only the since of notify mapping_changes tells.';
 
 comment on function public.mapping_history(text,text) is
   'Every period of one identifier in order of time, the current one last; no row where nothing is known or the identifier is invalid. Requests no fetch.';
@@ -3112,7 +3145,7 @@ comment on function public.normalize_isin(text) is
   'The ISIN that a text means, in twelve characters; null where the check digit does not prove it: normalize_isin(''us-037833100 5'') is ''US0378331005''.';
 
 comment on function public.purge_cache() is
-  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for lookups under way to end, else raises 55P03 and changes nothing.';
+  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for each of the locks, else raises 55P03 and changes nothing. Raises PF003 outside read committed.';
 
 comment on function public.refresh_stale(interval,integer) is
   'Requests a fetch of the stale mappings, oldest first, at most max_rows (null: all), at the lowest priority; what already waits is not asked for again. Returns how many were requested.';

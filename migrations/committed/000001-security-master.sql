@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:04ff141f3e4061fac25a724abb8233ba50bcc3a6
+--! Hash: sha1:c85ddf6444111a4c4697faf4e612e78587953861
 --! Message: security master
 
 create schema figi_private;
@@ -416,7 +416,7 @@ comment on column public.security_mappings.source is
 comment on column public.security_mappings.alternatives is
   'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
 comment on column public.security_mappings.is_derived is
-  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody wrote, which stands.';
+  'True for a period that was made of imported sightings, and is made anew when more of them come; false for what OpenFIGI answered or somebody inserted, which stands. Who changes a derived row by hand sets it to false, or the next import undoes the change.';
 
 create type public.resolved_mapping as (
   identifier_type text,
@@ -987,13 +987,13 @@ create trigger forbid_overlap_after_update
   execute function figi_private.forbid_overlap_after_update();
 --! EndIncluded tables/security_mappings_triggers.sql
 --! Included functions/plain_ticker.sql
--- The SEC writes BRKB, OpenFIGI BRK/B, others BRK.B or BRK-B: all one ticker.
+-- The SEC writes BRKB, OpenFIGI BRK/B, others BRK.B or BRK-B: all one ticker. A point between digits is no spelling: it is the coupon of a bond.
 create or replace function figi_private.plain_ticker(ticker text)
 returns text
 language sql
 immutable
 parallel safe
-return coalesce(nullif(regexp_replace(upper(ticker), '[^A-Z0-9]', '', 'g'), ''), upper(ticker)) collate "C";
+return coalesce(nullif(regexp_replace(upper(ticker), '[^A-Z0-9.]|\.(?![0-9])|(?<![0-9])\.', '', 'g'), ''), upper(ticker)) collate "C";
 
 revoke execute on function figi_private.plain_ticker(text) from public;
 comment on function figi_private.plain_ticker(text) is
@@ -1054,8 +1054,8 @@ comment on function figi_private.notify_changes(bigint, bigint, timestamptz) is
 -- 2. Of two tickers seen at the same time the better source's shows (import, then sec_ftd: the whole day), of one source
 --    the one first seen later, else the first in the alphabet.
 -- 3. Sightings of one ticker with no other between them are one period. It ends where the next ticker was first sighted.
--- 4. The last period before something that stands, or before nothing, ends with its last sighting. Where the source said
---    that it was the current answer (held), it goes on until what stands, or is open.
+-- 4. The last period before an answer of OpenFIGI's with another ticker, or before nothing, ends with its last sighting.
+--    Where the source said that it was the current answer (held), it goes on until that answer, or is open.
 -- 5. The spelling is that of what stands, else of an import, else the SEC's; of several the one first seen last.
 -- 6. A negative that nobody can date shows only where nothing else is known, as of 1900: never fresh.
 create or replace function figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
@@ -1075,7 +1075,8 @@ begin atomic
       m.ticker,
       coalesce(figi_private.plain_ticker(m.ticker), '') as plain,
       m.start_date,
-      coalesce(m.end_date, 'infinity') as end_date
+      coalesce(m.end_date, 'infinity') as end_date,
+      m.source <> 'openfigi' as was_sighted
     from public.security_mappings m
     where m.identifier_type = p_identifier_type
       and m.identifier_value = p_identifier_value
@@ -1084,11 +1085,23 @@ begin atomic
   sighted as (
     select
       s.*,
-      figi_private.plain_ticker(s.ticker) as plain,
-      row_number() over (order by s.source = 'import' desc, lower(s.seen) desc, s.ticker) as rank
-    from figi_private.sightings s
-    where s.identifier_type = p_identifier_type
-      and s.identifier_value = p_identifier_value
+      row_number() over (
+        order by
+          s.source = 'import' desc,
+          s.first_seen desc,
+          s.plain,
+          lower(s.seen) desc,
+          s.ticker
+      ) as rank
+    from (
+      select s.*, min(lower(s.seen)) over (partition by s.source, s.plain) as first_seen
+      from (
+        select s.*, figi_private.plain_ticker(s.ticker) as plain
+        from figi_private.sightings s
+        where s.identifier_type = p_identifier_type
+          and s.identifier_value = p_identifier_value
+      ) s
+    ) s
   ),
   shown as (
     select
@@ -1122,9 +1135,9 @@ begin atomic
         or lag(p.stands, 1, true) over time
         or lag(p.plain) over time <> p.plain as begins
     from (
-      select shown.plain, shown.start_date, shown.end_date, shown.rank, shown.held, false as stands from shown
+      select shown.plain, shown.start_date, shown.end_date, shown.rank, shown.held, false as stands, false as was_sighted from shown
       union all
-      select f.plain, f.start_date, f.end_date, null, null, true from standing f
+      select f.plain, f.start_date, f.end_date, null, null, true, f.was_sighted from standing f
     ) p
     window time as (order by p.start_date, p.end_date, p.rank)
   ),
@@ -1137,6 +1150,7 @@ begin atomic
       n.run,
       n.plain,
       n.stands,
+      n.was_sighted,
       min(n.start_date) as start_date,
       max(n.end_date) as end_date,
       min(n.rank) as rank,
@@ -1144,13 +1158,13 @@ begin atomic
       upper(range_agg(held_then.range)) - interval '1 microsecond' as held_at
     from numbered n
     left join lateral unnest(n.held * tstzmultirange(tstzrange(n.start_date, n.end_date))) as held_then (range) on true
-    group by n.run, n.plain, n.stands
+    group by n.run, n.plain, n.stands, n.was_sighted
   ),
   neighbours as (
     select
       r.*,
       lead(r.start_date) over time as next_start,
-      lead(r.stands) over time as next_stands,
+      lead(r.stands and not r.was_sighted) over time as next_is_answer,
       lead(r.plain) over time as next_plain
     from runs r
     window time as (order by r.run)
@@ -1166,7 +1180,7 @@ begin atomic
     n.start_date,
     case
       when n.next_start is null then case when n.held_at is null then n.end_date end
-      when n.next_stands and n.next_plain <> n.plain and n.held_at is null then n.end_date
+      when n.next_is_answer and n.next_plain <> n.plain and n.held_at is null then n.end_date
       else n.next_start
     end,
     coalesce(n.held_at, greatest(n.start_date, n.end_date - interval '24 hours')),
@@ -1405,6 +1419,8 @@ begin
         security_type2 = p.security_type2,
         market_sector = p.market_sector,
         source = p.source,
+        -- Another ticker is another observation, which mapping_changes tells by the time at which it was written.
+        created_at = case when m.ticker is distinct from p.ticker then clock_timestamp() else m.created_at end,
         updated_at = clock_timestamp()
       from unnest(v_periods) p
       where m.identifier_type = p.identifier_type
@@ -2788,11 +2804,11 @@ begin atomic
     case when m.ticker is null then previous.name else m.name end,
     case when m.ticker is null then previous.figi else m.figi end,
     m.source,
-    m.created_at
+    greatest(m.created_at, previous.created_at, earlier.created_at)
   from figi_private.recorded_periods m
   left join lateral (
-    select p.ticker, p.has_no_results, p.name, p.figi
-    from public.mapping_periods p
+    select p.ticker, p.ticker is null as has_no_results, p.name, p.figi, p.created_at
+    from figi_private.recorded_periods p
     where p.identifier_type = m.identifier_type
       and p.identifier_value = m.identifier_value
       and p.start_date < m.start_date
@@ -2800,8 +2816,8 @@ begin atomic
     limit 1
   ) previous on true
   left join lateral (
-    select p.ticker
-    from public.mapping_periods p
+    select p.ticker, p.created_at
+    from figi_private.recorded_periods p
     where m.ticker is not null
       and previous.has_no_results
       and p.identifier_type = m.identifier_type
@@ -2829,7 +2845,7 @@ end;
 
 revoke execute on function public.mapping_changes(timestamptz) from public;
 comment on function public.mapping_changes(timestamptz) is
-  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the row was written: imports may add changes of the past later, and who must not miss them asks for recorded_at instead.';
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the later of the two was written: imports may add changes of the past later. Of a change that comes about because an import has put something between two periods, or taken it away, only the since of notify mapping_changes tells.';
 --! EndIncluded functions/mapping_changes.sql
 --! Included functions/stale_mappings.sql
 -- Open rows, in the words of the index security_mappings_oldest_fetch.
@@ -3577,8 +3593,7 @@ declare
   v_closed bigint;
   v_begun_later bigint;
 begin
-  perform pg_advisory_xact_lock(1718183785, stripe)
-  from generate_series(0, 255) as stripe;
+  perform figi_private.lock_stripes(array(select generate_series(0, 255)));
   v_now := clock_timestamp();
 
   -- A period that has not begun yet is no history.
@@ -3603,7 +3618,7 @@ $$;
 
 revoke execute on function public.clear_cache() from public;
 comment on function public.clear_cache() is
-  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed.';
+  'Closes every open row and keeps the history: lookups then miss and fetch anew. Returns how many rows were closed. Raises PF003 outside read committed.';
 --! EndIncluded functions/clear_cache.sql
 --! Included functions/purge_cache.sql
 create or replace function public.purge_cache()
@@ -3617,6 +3632,9 @@ as $$
 declare
   v_forgotten bigint;
 begin
+  -- First what writers take first, so that none of them is in the middle of its work.
+  perform figi_private.lock_stripes(array(select generate_series(0, 255)));
+  perform figi_private.lock_queue();
   lock table public.security_mappings, figi_private.sightings, figi_private.fetch_requests in access exclusive mode;
   select count(*) into v_forgotten from public.security_mappings m;
   truncate public.security_mappings, figi_private.sightings, figi_private.fetch_requests;
@@ -3627,7 +3645,7 @@ $$;
 
 revoke execute on function public.purge_cache() from public;
 comment on function public.purge_cache() is
-  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for lookups under way to end, else raises 55P03 and changes nothing.';
+  'Forgets everything: mappings, history, what was imported, and requests that wait. Returns how many rows of security_mappings there were. Waits at most 5 s for each of the locks, else raises 55P03 and changes nothing. Raises PF003 outside read committed.';
 --! EndIncluded functions/purge_cache.sql
 --! Included functions/cache_stats.sql
 create or replace function public.cache_stats()

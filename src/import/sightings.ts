@@ -106,7 +106,7 @@ export class SightingMaker {
       const from = stated === null && isNegative ? null : observed
       return { from, until: null, heldAt: observed }
     }
-    if (end !== null && start >= end) return 'it ends before it has begun'
+    if (end !== null && start >= end) return 'it ends when it begins, or before'
     // 9999-12-31 is how many write "still valid"
     if (end !== null && end <= this.#options.now) return { from: start, until: end, heldAt: null }
     if (start >= observed) return { from: start, until: null, heldAt: start }

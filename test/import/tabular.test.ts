@@ -137,7 +137,7 @@ test('rows that cannot be right are rejected by their line, and why', async () =
   )
   const reasons = rejects.map(([, reason]) => reason)
   for (const [place, text] of [
-    [0, 'it ends before it has begun'],
+    [0, 'it ends when it begins, or before'],
     [1, 'it has an end but no start'],
     [2, 'its start "01/02/2021" is no date that can be read for certain'],
     [3, 'in the future'],

@@ -236,6 +236,44 @@ test('a cleared cache stays cleared: what was imported is history, and is not op
     assert.is((await resolve(sql, 'CUSIP', CUSIP, { asOf: '2026-02-01Z' })).ticker, 'A')
   }))
 
+test('what was before a clear stays as it was, whatever is answered or imported afterwards', () =>
+  withRollback(async (sql) => {
+    await record(sql, [day('2020-03-09', 'SNE')])
+    await record(sql, [seenNow('2021-04-06T00:00:00Z', 'SONY')], 'import')
+    const before = 'SNE 2020-03-09..2021-04-06'
+    assert.is((await inShort(sql))[0], before)
+    await sql`select clear_cache()`
+    assert.is((await inShort(sql))[0], before)
+    await observe(sql, 'CUSIP', CUSIP, 'SONY')
+    await record(sql, [day('2020-03-10', 'SNE')])
+    assert.is((await inShort(sql))[0], before)
+  }))
+
+test('a point between the digits of a bond is no spelling', () =>
+  withRollback(async (sql) => {
+    await record(sql, [day('2020-01-06', 'T 4.5 05/15/38'), day('2020-03-02', 'T 45 05/15/38')])
+    assert.is((await inShort(sql)).length, 2)
+  }))
+
+test('a change that comes about because its past is imported later is recorded later', () =>
+  withDatabase(async ({ sql: pool }) => {
+    const sql = pool as unknown as Sql
+    await record(sql, [day('2021-04-06', 'BBB')])
+    const [{ since }] = await sql<[{ since: string }]>`select clock_timestamp()::text as since`
+    await record(sql, [day('2021-03-06', 'AAA')])
+    const changes = await sql`
+      select kind, from_ticker, to_ticker
+      from mapping_changes('-infinity')
+      where recorded_at >= ${since}::text::timestamptz`
+    assert.equal(
+      changes.map((row) => ({ ...row })),
+      [
+        { kind: 'first_seen', from_ticker: null, to_ticker: 'AAA' },
+        { kind: 'renamed', from_ticker: 'AAA', to_ticker: 'BBB' },
+      ],
+    )
+  }))
+
 test('purge_cache forgets what was imported as well', () =>
   withRollback(async (sql) => {
     await record(sql, [day('2020-01-06', 'A'), day('2020-03-02', 'B')])
@@ -265,6 +303,11 @@ test('writes nothing where it fails, and only in read committed', () =>
     const strict = await failureOf(record(sql, [day('2020-01-06', 'A')]))
     await sql`rollback`
     assert.is(strict?.code, 'PF003')
+    for (const statement of ['select clear_cache()', 'select purge_cache()']) {
+      await sql`begin isolation level repeatable read`
+      assert.is((await failureOf(sql.unsafe(statement)))?.code, 'PF003', statement)
+      await sql`rollback`
+    }
   }))
 
 // Below, random histories by the day, each of an identifier of its own so that one run tries many.

@@ -65,24 +65,40 @@ export function derivedHistory(
   return periods
 }
 
+const compare = (one: string, other: string) => (one === other ? 0 : one < other ? -1 : 1)
+
 interface Row extends SightedDays {
+  readonly plain: string
+  /** Of the ticker, however it is spelled, and of this spelling. */
   readonly firstSeen: number
+  readonly firstSpelled: number
   readonly days: readonly SightedDays[]
 }
 
-/** One row a source and ticker, the better first: import before the SEC, then first seen later, then by the alphabet. */
+/** One row a source and spelling, the better first: import before the SEC, then the ticker first seen later, then the alphabet. */
 function ranked(sighted: readonly SightedDays[]): Row[] {
   const rows = Map.groupBy(sighted, (one) => `${one.source} ${one.ticker}`)
+  const firstSeen = (of: (one: SightedDays) => boolean) =>
+    Math.min(...sighted.filter(of).map((one) => one.from))
   return [...rows.values()]
     .map((days): Row => {
       const [first] = days as [SightedDays]
-      return { ...first, days, firstSeen: Math.min(...days.map((one) => one.from)) }
+      const plain = plainTicker(first.ticker)
+      return {
+        ...first,
+        days,
+        plain,
+        firstSeen: firstSeen((one) => one.source === first.source && plainTicker(one.ticker) === plain),
+        firstSpelled: firstSeen((one) => one.source === first.source && one.ticker === first.ticker),
+      }
     })
     .sort(
       (one, other) =>
         one.source.localeCompare(other.source) ||
         other.firstSeen - one.firstSeen ||
-        (one.ticker < other.ticker ? -1 : 1),
+        compare(one.plain, other.plain) ||
+        other.firstSpelled - one.firstSpelled ||
+        compare(one.ticker, other.ticker),
     )
 }
 
