@@ -153,17 +153,20 @@ export class OpenFIGIClient implements AsyncDisposable {
 
   /**
    * Brings a cache of old into the database: a JSON file in any of the shapes of docs/importing.md, or anything else that
-   * `pgfigi import` reads. How many of its records were new; doing it again gives 0. What is rejected is logged. Throws
+   * `pgfigi import` reads; `observedAt` (a Date, or an ISO date) dates what has no date of its own. How many of its records were new; doing it again gives 0. What is rejected is logged. Throws
    * where the file cannot be read (ImportError) or the database is away.
    */
-  async migrateJsonCacheToPostgres(path: string, options: { observedAt?: Date } = {}): Promise<number> {
+  async migrateJsonCacheToPostgres(
+    path: string,
+    options: { observedAt?: Date | string } = {},
+  ): Promise<number> {
     const sql = await this.#needsDatabase().connections()
     const { importFile } = await import('./import/import_file.ts')
     return importFile(path, {
       sql,
       logger: this.#logger,
       preference: this.#config.listingPreference,
-      observedAt: options.observedAt?.getTime(),
+      observedAt: options.observedAt === undefined ? undefined : new Date(options.observedAt).getTime(),
     })
   }
 

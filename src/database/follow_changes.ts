@@ -20,12 +20,18 @@ export async function* followChanges(
     (payload) => notices.add(payload),
     () => notices.wake(),
   )
+  const [open] = await sql<[{ since: Date }]>`
+    select least(now(), min(a.xact_start)) as since
+    from pg_catalog.pg_stat_activity a
+    where a.datname = current_database()`
   const told = new Map<string, number>()
   let recordedAt: Date | null = null
   for (;;) {
     const from = await notices.next()
     signal.throwIfAborted()
-    const recordedSince: Date | null = recordedAt && new Date(recordedAt.getTime() - longestTransactionMs)
+    // What was committed before we listened is not new: it was recorded before any transaction that was then open.
+    const recordedSince: Date | null =
+      recordedAt && new Date(Math.max(recordedAt.getTime() - longestTransactionMs, open.since.getTime()))
     for await (const change of changesSince(sql, from, recordedSince)) {
       if (!recordedAt || change.recorded_at > recordedAt) recordedAt = change.recorded_at
       const key = keyOf(change)

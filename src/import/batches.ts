@@ -1,4 +1,4 @@
-import type { Sighting } from './records.ts'
+import type { DumpRow, Sighting } from './records.ts'
 
 /** The sightings of so many records travel together; one identifier's are never divided for it. */
 const batchSize = 5_000
@@ -35,4 +35,32 @@ function compareText(a: string, b: string): number {
 
 function belongTogether(a: Sighting | undefined, b: Sighting | undefined): boolean {
   return a?.value === b?.value && a?.type === b?.type && a?.source === b?.source
+}
+
+/** Rows of a dump in parts of about so many. Those of one identifier, which stand together, are never divided. */
+export function* partsOf(rows: readonly DumpRow[], size: number): Generator<DumpRow[]> {
+  let part: DumpRow[] = []
+  for (const row of rows) {
+    const last = part.at(-1)
+    if (last && part.length >= size && !isOfSame(last, row)) {
+      yield part
+      part = []
+    }
+    part.push(row)
+  }
+  if (part.length > 0) yield part
+}
+
+/** Where the rows of the last identifier begin, of which there may be more to come. */
+export function lastIdentifierIn(rows: readonly DumpRow[]): number {
+  const last = rows.at(-1)
+  return last ? rows.findLastIndex((row) => !isOfSame(last, row)) + 1 : 0
+}
+
+function isOfSame(a: DumpRow, b: DumpRow): boolean {
+  return (
+    a.table === b.table &&
+    a.row.identifier_value === b.row.identifier_value &&
+    a.row.identifier_type === b.row.identifier_type
+  )
 }

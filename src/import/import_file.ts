@@ -18,6 +18,7 @@ const mostLogged = 5
 export async function importFile(path: string, options: ImportFileOptions): Promise<number> {
   const { sql, logger, preference, observedAt } = options
   if (Number.isNaN(observedAt)) throw new RangeError('observedAt is no valid date')
+  if (observedAt !== undefined && observedAt > Date.now()) throw new RangeError('observedAt is in the future')
   const first: string[] = []
   const importer = new Importer({
     sql,

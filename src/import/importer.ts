@@ -2,7 +2,7 @@ import type { Sql } from '../database/connect.ts'
 import { recordSightings, restoreRows } from '../database/sightings.ts'
 import { ImportError } from '../errors/import_error.ts'
 import { createLanes } from '../lanes.ts'
-import { batchesOf } from './batches.ts'
+import { batchesOf, lastIdentifierIn, partsOf } from './batches.ts'
 import { persist } from './persist.ts'
 import { read } from './read.ts'
 import { type DumpRow, type Item, type ReadOptions, type Reject, reject, type Sighting } from './records.ts'
@@ -28,7 +28,7 @@ export interface ImporterOptions {
 }
 
 /** So many sightings are gathered and sorted at once: the more, the less often an identifier comes up again. */
-const gathered = 40_000
+const gathered = 100_000
 const gatheredDumpRows = 20_000
 const dumpRowsAtOnce = 2_500
 const queriesAtOnce = 2
@@ -72,7 +72,7 @@ export class Importer {
 
   /** Writes what is left, and waits for what is under way. */
   async finish(): Promise<void> {
-    await this.#write()
+    await this.#write({ isLast: true })
     await this.#writing
   }
 
@@ -100,29 +100,23 @@ export class Importer {
   }
 
   /** Begins to write what has been gathered, once the last part is written. */
-  async #write(): Promise<void> {
+  async #write({ isLast = false } = {}): Promise<void> {
     await this.#writing
     const sightings = this.#sightings
     const rows = this.#dumpRows
     this.#sightings = []
-    this.#dumpRows = []
+    this.#dumpRows = isLast ? [] : rows.splice(lastIdentifierIn(rows))
     this.#writing = this.#writeAll(sightings, rows)
     this.#writing.catch(() => {}) // whoever awaits it next is told
   }
 
   async #writeAll(sightings: Sighting[], rows: readonly DumpRow[]): Promise<void> {
-    const writes: Promise<void>[] = []
-    for (const batch of interleaved([...batchesOf(sightings)]))
-      writes.push(this.#lanes(() => this.#record(batch)))
-    await settled(writes)
+    const batches = interleaved([...batchesOf(sightings)])
+    await settled(batches.map((batch) => this.#lanes(() => this.#record(batch))))
     // The mappings first: sightings would make periods of their own where they find none.
     for (const table of ['security_mappings', 'sightings'] as const) {
-      const parts: DumpRow[][] = []
-      for (const row of rows) {
-        if (row.table !== table) continue
-        if ((parts.at(-1)?.length ?? dumpRowsAtOnce) === dumpRowsAtOnce) parts.push([])
-        parts.at(-1)?.push(row)
-      }
+      const ofTable = rows.filter((row) => row.table === table)
+      const parts = [...partsOf(ofTable, dumpRowsAtOnce)]
       await settled(interleaved(parts).map((part) => this.#lanes(() => this.#restore(table, part))))
     }
   }

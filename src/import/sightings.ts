@@ -27,6 +27,9 @@ interface Origin {
 /** Clocks and time zones differ: what seems to be seen so little after now is taken to be seen now. */
 const toleranceMs = 86_400_000
 
+/** What `pgfigi export` has for the date of a negative that nobody could date. */
+const unknownDate = Date.UTC(1900, 0, 1)
+
 /** Turns what records say into sightings, by the rules of docs/importing.md. */
 export class SightingMaker {
   readonly #options: ReadOptions
@@ -102,6 +105,10 @@ export class SightingMaker {
     const stated = own ?? this.#dates.stated
     const observed = stated ?? modifiedAt
     if (start === null && end !== null) return 'it has an end but no start'
+    const isDateless = own !== null && (own <= unknownDate || (start !== null && own < start))
+    if (isNegative && isDateless && end === null) {
+      return { from: null, until: null, heldAt: start ?? this.#dates.stated ?? modifiedAt }
+    }
     if (start === null) {
       const from = stated === null && isNegative ? null : observed
       return { from, until: null, heldAt: observed }

@@ -49,6 +49,7 @@ test('changes prints what changed from the beginning of a day on, as text and as
 
 test('--follow prints each change once, as it is committed, also one of the past, until Ctrl-C', () =>
   withInstallation(async ({ env, sql }) => {
+    await observe(sql, 'CUSIP', makeCusip(9), 'BEFORE', '2020-01-01Z')
     await observe(sql, 'CUSIP', makeCusip(1), 'FIRST')
     const { child, ended, printed } = start(['changes', '--since', '5w', '--follow', '--json'], { env })
     await printed('FIRST')
@@ -56,6 +57,8 @@ test('--follow prints each change once, as it is committed, also one of the past
     await printed('SECOND')
     await sql`select from upsert_mapping('CUSIP', ${makeCusip(3)}, 'PAST', now() - interval '4 weeks')`
     await printed('PAST')
+    await observe(sql, 'CUSIP', makeCusip(8), 'LONG AGO', '2019-01-01Z')
+    await printed('LONG AGO')
     await observe(sql, 'CUSIP', makeCusip(1), 'THIRD')
     await printed('THIRD')
     child.kill('SIGINT')
@@ -68,6 +71,7 @@ test('--follow prints each change once, as it is committed, also one of the past
         ['first_seen', null, 'FIRST'],
         ['first_seen', null, 'SECOND'],
         ['first_seen', null, 'PAST'],
+        ['first_seen', null, 'LONG AGO'],
         ['renamed', 'FIRST', 'THIRD'],
       ],
     )
