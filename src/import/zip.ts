@@ -3,6 +3,7 @@ import { type Entry, openPromise } from 'yauzl'
 import { ImportError } from '../errors/import_error.ts'
 import { cannotRead } from './cannot_read.ts'
 import type { Source } from './source.ts'
+import { unreadable } from './unreadable.ts'
 
 /** The files in a zip, in its order, without folders and what is hidden (`__MACOSX/`, `.DS_Store`). */
 export async function zipEntries(path: string, name: string): Promise<Source[]> {
@@ -13,7 +14,9 @@ export async function zipEntries(path: string, name: string): Promise<Source[]> 
     if (/(^|\/)(\.|__MACOSX\/)|\/$/.test(entry.fileName)) continue
     const inner = `${name}/${entry.fileName}`
     if (!entry.canDecodeFileData()) {
-      throw new ImportError(inner, 'cannot be unpacked: it has a password, or is packed in an unusual way.')
+      const problem = 'cannot be unpacked: it has a password, or is packed in an unusual way.'
+      sources.push(unreadable(inner, new ImportError(inner, problem)))
+      continue
     }
     sources.push({
       name: inner,
