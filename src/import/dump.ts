@@ -12,7 +12,7 @@ const tables = ['security_mappings', 'sightings'] as const
 
 /** The rows of a dump, as they are. Throws an ImportError for a dump of a pgfigi that is newer than this one. */
 export async function* readDump(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
-  for await (const { first, lines } of linesOf(textOf(source, { onBytes: options.onBytes }))) {
+  for await (const { first, lines } of linesOf(textOf(source, options))) {
     yield lines.flatMap((text, n) => {
       if (text.trim() === '') return []
       if (isDump(text)) {

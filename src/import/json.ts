@@ -51,7 +51,7 @@ async function* readValue(
     const made = key === null ? maker.ofObject(value, origin) : maker.ofEntry(key, value, origin)
     for (const item of made) items.push(item)
   })
-  for await (const tokens of tokensOf(textOf(source, { onBytes: options.onBytes }), source.name)) {
+  for await (const tokens of tokensOf(textOf(source, options), source.name)) {
     for (const token of tokens) {
       entries.take(token)
       if (items.length < itemsAtOnce) continue

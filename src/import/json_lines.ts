@@ -10,7 +10,7 @@ export async function* readJsonLines(
   options: ReadOptions,
   maker: SightingMaker,
 ): AsyncGenerator<Item[]> {
-  for await (const { first, lines } of linesOf(textOf(source, { onBytes: options.onBytes }))) {
+  for await (const { first, lines } of linesOf(textOf(source, options))) {
     yield lines.flatMap((text, n) => {
       if (text.trim() === '') return []
       return itemsOf(text, { place: { file: source.name, line: first + n }, text: () => text }, maker)

@@ -15,7 +15,7 @@ const asText = /^="(.*)"$/
 
 /** The sightings of a table with named columns, whatever divides them. Throws an ImportError where columns are missing. */
 export async function* readTabular(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
-  const pieces = linesOf(textOf(source, { onBytes: options.onBytes }))
+  const pieces = linesOf(textOf(source, options))
   const header = await headerOf(source)
   const dates = { stated: options.observedAt ?? null, modifiedAt: Math.min(source.modifiedAt, options.now) }
   const maker = new SightingMaker(options, dates)

@@ -83,7 +83,7 @@ function verdictOfTicker(raw: string): Verdict {
   if (noTicker.test(ticker) || noTickerInLowerCase.test(ticker)) {
     return `${shown(ticker)} is no ticker, and does not say that OpenFIGI knew none`
   }
-  if (ticker.length > longestTicker || /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(ticker))
+  if (ticker.length > longestTicker || /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\ufffd]/u.test(ticker))
     return `${shown(ticker)} is no ticker`
   return { ticker, details: null }
 }
