@@ -1,10 +1,11 @@
 import { ImportError } from '../errors/import_error.ts'
 import { type DelimitedRecord, recordsOf } from './delimited.ts'
 import { type Field, type Fields, meaningOf } from './fields.ts'
+import { LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject } from './records.ts'
 import { SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
-import { linesOf, textOf } from './text.ts'
+import { textOf } from './text.ts'
 
 const delimiters = [',', ';', '\t', '|']
 
@@ -15,12 +16,13 @@ const asText = /^="(.*)"$/
 
 /** The sightings of a table with named columns, whatever divides them. Throws an ImportError where columns are missing. */
 export async function* readTabular(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
-  const pieces = linesOf(textOf(source, options))
+  const long = new LongLines(source.name)
+  const pieces = linesOf(textOf(source, options), long)
   const header = await headerOf(source)
   const dates = { stated: options.observedAt ?? null, modifiedAt: Math.min(source.modifiedAt, options.now) }
   const maker = new SightingMaker(options, dates)
   for await (const records of recordsOf(pieces, header.delimiter)) {
-    const items: Item[] = []
+    const items: Item[] = long.take()
     for (const record of records)
       if (record.line > header.line) items.push(...itemsOf(record, header, source, maker))
     yield items

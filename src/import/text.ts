@@ -4,9 +4,6 @@ import { utf8Decoder } from './utf8.ts'
 /** How a text is encoded, by its byte order mark: UTF-8 where it has none. */
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'latin1'
 
-/** Beyond this a line is no record of anything we read: its rest is dropped, so that no file can fill the memory. */
-const longestLine = 4 * 1024 * 1024
-
 /** The first characters of a source, for a look at what it is. */
 export async function beginningOf(source: Source, length = 64 * 1024): Promise<string> {
   let text = ''
@@ -39,30 +36,6 @@ export async function* textOf(
   }
   const rest = decode?.() ?? ''
   if (rest !== '') yield rest
-}
-
-/** The lines of a text, in arrays, with the number of the first; their ends (LF, CRLF or CR) are taken off. */
-export async function* linesOf(
-  text: AsyncIterable<string>,
-): AsyncGenerator<{ readonly first: number; readonly lines: string[] }> {
-  let rest = ''
-  let first = 1
-  for await (const chunk of text) {
-    // A CR that ends the piece may be half of a CRLF, and waits for the next.
-    const whole = rest + chunk
-    const isOpen = whole.endsWith('\r')
-    const lines = (isOpen ? whole.slice(0, -1) : whole).split(lineEnd(whole))
-    rest = (lines.pop() ?? '').slice(0, longestLine) + (isOpen ? '\r' : '')
-    if (lines.length > 0) yield { first, lines }
-    first += lines.length
-  }
-  const last = rest.endsWith('\r') ? rest.slice(0, -1) : rest
-  if (last !== '') yield { first, lines: [last] }
-}
-
-/** Splitting by a string is several times as fast as by a pattern. */
-function lineEnd(text: string): string | RegExp {
-  return text.includes('\r') ? /\r\n|\n|\r/ : '\n'
 }
 
 function encodingOf(chunk: Buffer): Encoding {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { recordsOf } from '../../src/import/delimited.ts'
-import { linesOf } from '../../src/import/text.ts'
+import { linesOf } from '../../src/import/lines.ts'
 import { readContent } from './reading.ts'
 
 const [apple, appleIsin, sony] = ['037833100', 'US0378331005', '835699307']
