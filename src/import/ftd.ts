@@ -5,6 +5,7 @@ import { type Lines, LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject, shown } from './records.ts'
 import type { Source } from './source.ts'
 import { textOf } from './text.ts'
+import { storable } from './verdict.ts'
 
 const head = /^\s*"?settlement date"?\s*([|,])/i
 
@@ -83,7 +84,7 @@ class FtdReader {
     if (placeholder.test(ticker)) {
       return reject(place, `${shown(ticker)} is the SEC's own placeholder, not a ticker`, text)
     }
-    const name = rawName.trim()
+    const name = storable(rawName)
     return {
       kind: 'sighting',
       type: 'CUSIP',

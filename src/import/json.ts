@@ -4,6 +4,7 @@ import { parseInstant } from './instants.ts'
 import { readJsonLines } from './json_lines.ts'
 import { type Survey, survey } from './json_survey.ts'
 import { scalarOf, type Token, tokensOf } from './json_tokens.ts'
+import { longestRecord, tooLong } from './lines.ts'
 import { type Item, itemsAtOnce, type ReadOptions, shown } from './records.ts'
 import { identifierOf, SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
@@ -44,6 +45,10 @@ async function* readValue(
   let count = 0
   const entries = new Entries(found, (key, value) => {
     count += 1
+    if (value === isTooLong) {
+      items.push(tooLong({ file: source.name, line: count }, key ?? ''))
+      return
+    }
     const origin = {
       place: { file: source.name, line: count },
       text: () => JSON.stringify(key === null ? value : { [key]: value }),
@@ -62,14 +67,23 @@ async function* readValue(
   yield items
 }
 
+/** Stands for a value that is too long to be kept. */
+const isTooLong = Symbol('too long')
+
+/** What a token takes beside its characters, roughly. */
+const tokenLength = 8
+
 /** Takes tokens, and tells the entries as each is whole: key null in a list. */
 class Entries {
   readonly #survey: Survey
   readonly #tell: (key: string | null, value: unknown) => void
   /** Of the objects and lists that we are in and whose members are entries. */
   readonly #lists: boolean[] = []
-  readonly #assembler = new Assembler()
+  #assembler = new Assembler()
   #isAssembling = false
+  /** Of what is being assembled, about, in characters; and how deep we are in it. */
+  #length = 0
+  #depth = 0
   #skipped = 0
   #key: string | null = null
 
@@ -108,16 +122,24 @@ class Entries {
     else if (depth === 1 && this.#isAbout(this.#lists[0] ? null : this.#key)) this.#skipped = 1
     else {
       this.#isAssembling = true
+      this.#length = 0
+      this.#depth = 0
       this.#assemble(token)
     }
   }
 
   #assemble(token: Token): void {
-    this.#assembler.consume(token)
-    if (!this.#assembler.done) return
+    const { name } = token
+    if (name === 'startObject' || name === 'startArray') this.#depth += 1
+    else if (name === 'endObject' || name === 'endArray') this.#depth -= 1
+    this.#length += tokenLength + ('value' in token ? String(token.value).length : 0)
+    if (this.#length <= longestRecord) this.#assembler.consume(token)
+    else if (!this.#assembler.done) this.#assembler = new Assembler() // lets go of what it has
+    if (this.#depth > 0) return
     this.#isAssembling = false
     const isMember = this.#lists.length > 0 && !this.#lists.at(-1)
-    this.#tell(isMember ? this.#key : null, this.#assembler.current)
+    const value = this.#length > longestRecord ? isTooLong : this.#assembler.current
+    this.#tell(isMember ? this.#key : null, value)
   }
 
   #skip({ name }: Token): void {

@@ -158,9 +158,14 @@ function detailsOf(fields: Fields): Details | null {
   return details
 }
 
+/** Longer is no name. */
+const longestDetail = 1_000
+
 /** Postgres cannot store U+0000, nor half a surrogate pair; a name is not worth the whole record. */
-function storable(text: string): string {
-  const trimmed = text.trim()
+export function storable(text: string): string {
+  const whole = text.trim()
+  const trimmed =
+    whole.length > longestDetail ? whole.slice(0, longestDetail).replace(/[\ud800-\udbff]$/, '') : whole
   return trimmed.isWellFormed() && !trimmed.includes('\0')
     ? trimmed
     : trimmed.toWellFormed().replaceAll('\0', '')
