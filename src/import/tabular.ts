@@ -71,17 +71,30 @@ function plain(cell: string): string {
   return cell
 }
 
-/** The first line that is not blank and no comment. */
+/** Excel's own first line, which says what divides the cells. */
+const separator = /^"?sep=([^"])"?$/i
+
+/** The first line that is not blank, no comment and not Excel's `sep=;`. */
 async function headerOf(source: Source): Promise<Header> {
+  let candidates = delimiters
   for await (const { first, lines } of linesOf(textOf(source))) {
-    const n = lines.findIndex((line) => line.trim() !== '' && !line.startsWith('#'))
-    if (n >= 0) return headerIn(lines[n] ?? '', first + n, source)
+    for (const [n, line] of lines.entries()) {
+      if (line.trim() === '' || line.startsWith('#')) continue
+      const delimiter = separator.exec(line)?.[1]
+      if (delimiter === undefined) return headerIn(line, first + n, source, candidates)
+      candidates = [delimiter]
+    }
   }
   throw new ImportError(source.name, 'is empty.')
 }
 
-async function headerIn(text: string, line: number, source: Source): Promise<Header> {
-  const headers = await Promise.all(delimiters.map((delimiter) => headerWith(delimiter, text, line)))
+async function headerIn(
+  text: string,
+  line: number,
+  source: Source,
+  candidates: readonly string[],
+): Promise<Header> {
+  const headers = await Promise.all(candidates.map((delimiter) => headerWith(delimiter, text, line)))
   const best = headers.reduce((a, b) => (understood(b.header) > understood(a.header) ? b : a))
   const has = (field: Field) => best.header.fields.includes(field)
   const hasIdentifier = has('identifier') || has('cusip') || has('isin')

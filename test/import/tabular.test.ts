@@ -47,6 +47,28 @@ for (const [delimiter, head] of [
   })
 }
 
+test("Excel's sep= is no head, and says what divides the cells", async () => {
+  for (const [first, delimiter] of [
+    ['sep=;', ';'],
+    ['"sep=^"', '^'],
+    ['SEP=\t', '\t'],
+  ] as const) {
+    const rows = [
+      ['CUSIP No.', 'ISIN-Number', 'Ticker, in the US', 'Ticker'],
+      [apple, appleIsin, 'AAPL', 'AAPL'],
+    ]
+    const { sightings } = await readContent([first, ...rows.map((row) => row.join(delimiter))].join('\r\n'))
+    assert.equal(
+      sightings.map(([, value, ticker]) => [value, ticker]),
+      [
+        [apple, 'AAPL'],
+        [appleIsin, 'AAPL'],
+      ],
+      first,
+    )
+  }
+})
+
 test('columns cusip and isin are read both; a date column is when it was seen; Excel\'s ="..." is a text', async () => {
   const { sightings, items } = await readContent(
     `date,cusip,isin,ticker,name,sector\n${day},="${apple}",${appleIsin},AAPL,"APPLE, INC ""A""",Equity\n${day},,,AAPL,,\n`,
