@@ -81,9 +81,8 @@ class Entries {
   readonly #lists: boolean[] = []
   #assembler = new Assembler()
   #isAssembling = false
-  /** Of what is being assembled, about, in characters; and how deep we are in it. */
+  /** Of what is being assembled, about, in characters. */
   #length = 0
-  #depth = 0
   #skipped = 0
   #key: string | null = null
 
@@ -123,28 +122,32 @@ class Entries {
     else {
       this.#isAssembling = true
       this.#length = 0
-      this.#depth = 0
       this.#assemble(token)
     }
   }
 
   #assemble(token: Token): void {
-    const { name } = token
-    if (name === 'startObject' || name === 'startArray') this.#depth += 1
-    else if (name === 'endObject' || name === 'endArray') this.#depth -= 1
-    this.#length += tokenLength + ('value' in token ? String(token.value).length : 0)
-    if (this.#length <= longestRecord) this.#assembler.consume(token)
-    else if (!this.#assembler.done) this.#assembler = new Assembler() // lets go of what it has
-    if (this.#depth > 0) return
+    this.#assembler.consume(token)
+    if ('value' in token && typeof token.value === 'string') this.#length += token.value.length
+    this.#length += tokenLength
+    if (this.#assembler.done) {
+      this.#tellWhole(this.#assembler.current)
+    } else if (this.#length > longestRecord) {
+      this.#skipped = this.#assembler.depth
+      this.#assembler = new Assembler() // lets go of what it has
+    }
+  }
+
+  #tellWhole(value: unknown): void {
     this.#isAssembling = false
     const isMember = this.#lists.length > 0 && !this.#lists.at(-1)
-    const value = this.#length > longestRecord ? isTooLong : this.#assembler.current
     this.#tell(isMember ? this.#key : null, value)
   }
 
   #skip({ name }: Token): void {
     if (name === 'startObject' || name === 'startArray') this.#skipped += 1
     else if (name === 'endObject' || name === 'endArray') this.#skipped -= 1
+    if (this.#skipped === 0 && this.#isAssembling) this.#tellWhole(isTooLong)
   }
 
   /** Whether a key of the whole says something about it, and is no entry. */
