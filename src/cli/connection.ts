@@ -3,22 +3,33 @@ import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
 import { levelOfOneCommand, openedDatabase } from './session.ts'
 
-/** Connections for a command that only reads, closed with it and as soon as it is interrupted. */
+/** Connections for one command, closed with it. */
 export interface Connection extends AsyncDisposable {
   readonly sql: Sql
 }
 
-export async function openConnection(context: Context, { max = 1 } = {}): Promise<Connection> {
+interface ConnectionOptions {
+  /** Most connections at once; default one. */
+  readonly max?: number
+  readonly applicationName?: string
+  /** Whether queries are cut off as soon as the command is interrupted, as they may be that only read. Default true. */
+  readonly isInterruptible?: boolean
+}
+
+export async function openConnection(
+  context: Context,
+  { max = 1, applicationName = 'pgfigi', isInterruptible = true }: ConnectionOptions = {},
+): Promise<Connection> {
   const config = await context.config()
   const database = await openedDatabase(context, config, createLogger(levelOfOneCommand(config.logLevel)))
-  const sql = connect(database.url, { max })
+  const sql = connect(database.url, { max, applicationName })
   const stop = () => void sql.end({ timeout: 0 })
-  context.signal.addEventListener('abort', stop, { once: true })
+  if (isInterruptible) context.signal.addEventListener('abort', stop, { once: true })
   return {
     sql,
     async [Symbol.asyncDispose]() {
       context.signal.removeEventListener('abort', stop)
-      await sql.end({ timeout: 0 })
+      await sql.end({ timeout: isInterruptible ? 0 : 5 })
       await database.release()
     },
   }

@@ -93,7 +93,8 @@ async function refuseLoss(
   throw new MigrationError(
     'data_would_be_lost',
     `Undoing ${name} would lose data: ${losses.join(', ')}. Nothing was changed. ` +
-      'Save what you need (pg_dump, say), then run pgfigi migrate down --force.',
+      'Save what you need (pgfigi export --format dump keeps the history, pg_dump everything), then run ' +
+      'pgfigi migrate down --force.',
   )
 }
 

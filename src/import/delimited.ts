@@ -1,4 +1,5 @@
 import { CsvError, parse } from 'csv-parse/sync'
+import { type Lines, longestRecord } from './lines.ts'
 
 /** A record of a delimited text: its cells, and the line where it begins. */
 export interface DelimitedRecord {
@@ -17,7 +18,7 @@ const mostLinesOfARecord = 100
  * never closed costs its own line and not the rest of the file.
  */
 export async function* recordsOf(
-  pieces: AsyncIterable<{ readonly first: number; readonly lines: readonly string[] }>,
+  pieces: AsyncIterable<Lines>,
   delimiter: string,
 ): AsyncGenerator<DelimitedRecord[]> {
   let records: DelimitedRecord[] = []
@@ -36,7 +37,7 @@ export async function* recordsOf(
     if (cells !== null) {
       records.push({ line: open.line, cells, text: whole })
       open = null
-    } else if (open.lines.length === mostLinesOfARecord) giveUp()
+    } else if (open.lines.length === mostLinesOfARecord || whole.length > longestRecord) giveUp()
   }
   /** A quote that is never closed was none: its line stands for itself, and the others are looked at anew. */
   const giveUp = () => {

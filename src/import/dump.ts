@@ -1,7 +1,8 @@
 import { ImportError } from '../errors/import_error.ts'
+import { LongLines, linesOf } from './lines.ts'
 import { type DumpRow, type Item, type ReadOptions, type Reject, reject } from './records.ts'
 import type { Source } from './source.ts'
-import { linesOf, textOf } from './text.ts'
+import { textOf } from './text.ts'
 
 const versions = [1]
 
@@ -12,8 +13,9 @@ const tables = ['security_mappings', 'sightings'] as const
 
 /** The rows of a dump, as they are. Throws an ImportError for a dump of a pgfigi that is newer than this one. */
 export async function* readDump(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
-  for await (const { first, lines } of linesOf(textOf(source, { onBytes: options.onBytes }))) {
-    yield lines.flatMap((text, n) => {
+  const long = new LongLines(source.name)
+  for await (const { first, lines } of linesOf(textOf(source, options), long)) {
+    const items = lines.flatMap((text, n) => {
       if (text.trim() === '') return []
       if (isDump(text)) {
         checkVersion(text, source.name)
@@ -21,7 +23,9 @@ export async function* readDump(source: Source, options: ReadOptions): AsyncGene
       }
       return rowOf(text, { file: source.name, line: first + n })
     })
+    yield [...long.take(), ...items]
   }
+  yield long.take()
 }
 
 function rowOf(text: string, place: DumpRow['place']): DumpRow | Reject {

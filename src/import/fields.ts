@@ -3,8 +3,8 @@ export type Field = keyof typeof names
 
 /** Fields by what people call them, the best first; case, blanks, hyphens and underscores do not count. */
 const names = {
-  cusip: ['cusip', 'cusip9', 'cusipcode', 'cins', 'idcusip'],
-  isin: ['isin', 'isincode', 'idisin'],
+  cusip: ['cusip', 'cusip9', 'cusipcode', 'cusipnumber', 'cusipno', 'cins', 'idcusip'],
+  isin: ['isin', 'isincode', 'isinnumber', 'isinno', 'idisin'],
   identifier: ['identifiervalue', 'idvalue', 'identifier', 'securityid', 'value', 'id', 'key'],
   identifierType: ['identifiertype', 'idtype', 'type'],
   ticker: ['ticker', 'symbol', 'tickersymbol'],

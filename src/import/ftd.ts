@@ -1,9 +1,11 @@
 import { normalizeCusip } from '../identifiers.ts'
 import { type DelimitedRecord, recordsOf } from './delimited.ts'
 import { nextDay, parseDay } from './instants.ts'
+import { type Lines, LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject, shown } from './records.ts'
 import type { Source } from './source.ts'
-import { linesOf, textOf } from './text.ts'
+import { textOf } from './text.ts'
+import { storable } from './verdict.ts'
 
 const head = /^\s*"?settlement date"?\s*([|,])/i
 
@@ -20,10 +22,12 @@ const placeholder = /(XXXX|ZZZZ)$/
  */
 export async function* readFtd(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
   const reader = new FtdReader(source.name)
-  const text = textOf(source, { isLatin1: true, onBytes: options.onBytes })
-  for await (const records of recordsIn(text, await delimiterOf(source))) {
-    yield records.flatMap((record) => reader.itemOf(record) ?? [])
+  const long = new LongLines(source.name)
+  const lines = linesOf(textOf(source, { isLatin1: true, onBytes: options.onBytes }), long)
+  for await (const records of recordsIn(lines, await delimiterOf(source))) {
+    yield [...long.take(), ...records.flatMap((record) => reader.itemOf(record) ?? [])]
   }
+  yield long.take()
   const problem = reader.problem()
   if (problem !== null) options.onWarning(`${source.name} ${problem}`)
 }
@@ -34,12 +38,15 @@ async function delimiterOf(source: Source): Promise<string> {
 }
 
 /** With pipes a quote is a character like any other; with commas it is not. */
-async function* recordsIn(text: AsyncIterable<string>, delimiter: string): AsyncGenerator<DelimitedRecord[]> {
+async function* recordsIn(
+  pieces: AsyncIterable<Lines>,
+  delimiter: string,
+): AsyncGenerator<DelimitedRecord[]> {
   if (delimiter === ',') {
-    yield* recordsOf(linesOf(text), delimiter)
+    yield* recordsOf(pieces, delimiter)
     return
   }
-  for await (const { first, lines } of linesOf(text)) {
+  for await (const { first, lines } of pieces) {
     yield lines.flatMap((line, n) =>
       line === '' ? [] : { line: first + n, cells: line.split('|'), text: line },
     )
@@ -77,7 +84,7 @@ class FtdReader {
     if (placeholder.test(ticker)) {
       return reject(place, `${shown(ticker)} is the SEC's own placeholder, not a ticker`, text)
     }
-    const name = rawName.trim()
+    const name = storable(rawName)
     return {
       kind: 'sighting',
       type: 'CUSIP',

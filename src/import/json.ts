@@ -4,6 +4,7 @@ import { parseInstant } from './instants.ts'
 import { readJsonLines } from './json_lines.ts'
 import { type Survey, survey } from './json_survey.ts'
 import { scalarOf, type Token, tokensOf } from './json_tokens.ts'
+import { longestRecord, tooLong } from './lines.ts'
 import { type Item, itemsAtOnce, type ReadOptions, shown } from './records.ts'
 import { identifierOf, SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
@@ -44,6 +45,10 @@ async function* readValue(
   let count = 0
   const entries = new Entries(found, (key, value) => {
     count += 1
+    if (value === isTooLong) {
+      items.push(tooLong({ file: source.name, line: count }, key ?? ''))
+      return
+    }
     const origin = {
       place: { file: source.name, line: count },
       text: () => JSON.stringify(key === null ? value : { [key]: value }),
@@ -51,7 +56,7 @@ async function* readValue(
     const made = key === null ? maker.ofObject(value, origin) : maker.ofEntry(key, value, origin)
     for (const item of made) items.push(item)
   })
-  for await (const tokens of tokensOf(textOf(source, { onBytes: options.onBytes }), source.name)) {
+  for await (const tokens of tokensOf(textOf(source, options), source.name)) {
     for (const token of tokens) {
       entries.take(token)
       if (items.length < itemsAtOnce) continue
@@ -62,14 +67,22 @@ async function* readValue(
   yield items
 }
 
+/** Stands for a value that is too long to be kept. */
+const isTooLong = Symbol('too long')
+
+/** What a token takes beside its characters, roughly. */
+const tokenLength = 8
+
 /** Takes tokens, and tells the entries as each is whole: key null in a list. */
 class Entries {
   readonly #survey: Survey
   readonly #tell: (key: string | null, value: unknown) => void
   /** Of the objects and lists that we are in and whose members are entries. */
   readonly #lists: boolean[] = []
-  readonly #assembler = new Assembler()
+  #assembler = new Assembler()
   #isAssembling = false
+  /** Of what is being assembled, about, in characters. */
+  #length = 0
   #skipped = 0
   #key: string | null = null
 
@@ -108,21 +121,33 @@ class Entries {
     else if (depth === 1 && this.#isAbout(this.#lists[0] ? null : this.#key)) this.#skipped = 1
     else {
       this.#isAssembling = true
+      this.#length = 0
       this.#assemble(token)
     }
   }
 
   #assemble(token: Token): void {
     this.#assembler.consume(token)
-    if (!this.#assembler.done) return
+    if ('value' in token && typeof token.value === 'string') this.#length += token.value.length
+    this.#length += tokenLength
+    if (this.#assembler.done) {
+      this.#tellWhole(this.#assembler.current)
+    } else if (this.#length > longestRecord) {
+      this.#skipped = this.#assembler.depth
+      this.#assembler = new Assembler() // lets go of what it has
+    }
+  }
+
+  #tellWhole(value: unknown): void {
     this.#isAssembling = false
     const isMember = this.#lists.length > 0 && !this.#lists.at(-1)
-    this.#tell(isMember ? this.#key : null, this.#assembler.current)
+    this.#tell(isMember ? this.#key : null, value)
   }
 
   #skip({ name }: Token): void {
     if (name === 'startObject' || name === 'startArray') this.#skipped += 1
     else if (name === 'endObject' || name === 'endArray') this.#skipped -= 1
+    if (this.#skipped === 0 && this.#isAssembling) this.#tellWhole(isTooLong)
   }
 
   /** Whether a key of the whole says something about it, and is no entry. */

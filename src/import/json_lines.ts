@@ -1,8 +1,9 @@
 import { fieldsOf } from './fields.ts'
+import { LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject } from './records.ts'
 import { hasIdentifier, type SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
-import { linesOf, textOf } from './text.ts'
+import { textOf } from './text.ts'
 
 /** The sightings of a file with a JSON object a line: a record, or `{identifier: value}`. A bad line is a bad line. */
 export async function* readJsonLines(
@@ -10,12 +11,15 @@ export async function* readJsonLines(
   options: ReadOptions,
   maker: SightingMaker,
 ): AsyncGenerator<Item[]> {
-  for await (const { first, lines } of linesOf(textOf(source, { onBytes: options.onBytes }))) {
-    yield lines.flatMap((text, n) => {
+  const long = new LongLines(source.name)
+  for await (const { first, lines } of linesOf(textOf(source, options), long)) {
+    const items = lines.flatMap((text, n) => {
       if (text.trim() === '') return []
       return itemsOf(text, { place: { file: source.name, line: first + n }, text: () => text }, maker)
     })
+    yield [...long.take(), ...items]
   }
+  yield long.take()
 }
 
 function itemsOf(

@@ -1,5 +1,6 @@
 import { jsonParser, type Token } from 'stream-json/core/parser.js'
 import { ImportError } from '../errors/import_error.ts'
+import { ShortStrings } from './json_short_strings.ts'
 
 export type { Token }
 
@@ -13,14 +14,17 @@ const deepest = 64
  */
 export async function* tokensOf(text: AsyncIterable<string>, file: string): AsyncGenerator<readonly Token[]> {
   const parse = jsonParser({ streamValues: false, jsonStreaming: true })
+  const strings = new ShortStrings(file)
   let depth = 0
   for await (const piece of text) {
+    const short = strings.shortened(piece)
     let tokens: readonly Token[]
     try {
-      tokens = valuesOf(parse(piece))
+      tokens = valuesOf(parse(short))
     } catch (error) {
       throw new ImportError(file, `is no whole JSON: ${(error as Error).message}.`, { cause: error })
     }
+    strings.parsed(short, tokens.length > 0)
     for (const { name } of tokens) {
       if (name === 'startObject' || name === 'startArray') depth += 1
       else if (name === 'endObject' || name === 'endArray') depth -= 1

@@ -21,8 +21,13 @@ export async function* read(source: Source, options: ReadOptions): AsyncGenerato
   for await (const items of readerOf(beginning, source)(source, options)) if (items.length > 0) yield items
 }
 
+/** How gzip and zip begin, read as a text. */
+const packed = ['\x1f\u2039', 'PK\x03\x04']
+
 function readerOf(beginning: string, { name }: Source): typeof readJson {
   if (beginning.trim() === '') throw new ImportError(name, 'is empty.')
+  if (packed.some((magic) => beginning.startsWith(magic)))
+    throw new ImportError(name, 'is packed twice: unpack it once, and import what comes out.')
   if (beginning.includes('\0'))
     throw new ImportError(
       name,

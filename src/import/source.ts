@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { ImportError } from '../errors/import_error.ts'
 import { cannotRead } from './cannot_read.ts'
+import { unreadable } from './unreadable.ts'
 import { zipEntries } from './zip.ts'
 
 /** A text to be read, as often as need be: a file, unpacked where it is packed, or one file inside a zip. */
@@ -31,7 +32,8 @@ const chunkSize = 64 * 1024
 
 /**
  * What is to be read, in order: files, the files of folders by name (neither hidden ones nor folders in folders), and `-`
- * for stdin, which is kept in a temporary file, as pipes are, until the whole is disposed of. Throws an ImportError.
+ * for stdin, which is kept in a temporary file, as pipes are, until the whole is disposed of. What cannot be opened is a
+ * source too: its bytes throw the ImportError, so that it costs no other.
  */
 export async function openSources(
   paths: readonly string[],
@@ -51,7 +53,10 @@ export async function openSources(
   }
   try {
     const sources: Source[] = []
-    for (const path of paths) sources.push(...(await readable(path, () => sourcesOf(path, stdin, spooled))))
+    for (const path of paths) {
+      sources.push(...(await orUnreadable(path, () => sourcesOf(path, stdin, spooled))))
+      signal?.throwIfAborted()
+    }
     const size = sources.reduce((sum, source) => sum + source.size, 0)
     return { sources, size, [Symbol.asyncDispose]: dispose }
   } catch (error) {
@@ -71,14 +76,24 @@ async function sourcesOf(
   if (!kind.isDirectory()) return sourcesIn(await spooled(createReadStream(path)), path)
   const files = await filesIn(path)
   if (files.length === 0) throw new ImportError(path, 'is a folder without files.')
-  return (await Promise.all(files.map((file) => readable(file, () => sourcesIn(file, file))))).flat()
+  return (await Promise.all(files.map((file) => orUnreadable(file, () => sourcesIn(file, file))))).flat()
 }
 
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink())
-  const seen = files.filter(({ name }) => !name.startsWith('.')).map(({ name }) => join(folder, name))
-  return seen.sort()
+  const files: string[] = []
+  for (const entry of entries) {
+    const path = join(folder, entry.name)
+    if (entry.name.startsWith('.')) continue
+    if (entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(path)))) files.push(path)
+  }
+  return files.sort()
+}
+
+/** True also of a link that leads nowhere: whoever reads it is told. */
+async function leadsToFile(link: string): Promise<boolean> {
+  const kind = await stat(link).catch(() => null)
+  return kind?.isFile() ?? true
 }
 
 /** What a file holds is told from its first bytes, never from its name. */
@@ -124,10 +139,10 @@ async function* bytesOf(
   }
 }
 
-async function readable<T>(name: string, work: () => Promise<T>): Promise<T> {
+async function orUnreadable(name: string, work: () => Promise<Source[]>): Promise<Source[]> {
   try {
     return await work()
   } catch (error) {
-    throw cannotRead(name, error)
+    return [unreadable(name, error)]
   }
 }

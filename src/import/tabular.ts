@@ -1,10 +1,11 @@
 import { ImportError } from '../errors/import_error.ts'
 import { type DelimitedRecord, recordsOf } from './delimited.ts'
 import { type Field, type Fields, meaningOf } from './fields.ts'
+import { LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject } from './records.ts'
 import { SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
-import { linesOf, textOf } from './text.ts'
+import { textOf } from './text.ts'
 
 const delimiters = [',', ';', '\t', '|']
 
@@ -15,12 +16,13 @@ const asText = /^="(.*)"$/
 
 /** The sightings of a table with named columns, whatever divides them. Throws an ImportError where columns are missing. */
 export async function* readTabular(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
-  const pieces = linesOf(textOf(source, { onBytes: options.onBytes }))
+  const long = new LongLines(source.name)
+  const pieces = linesOf(textOf(source, options), long)
   const header = await headerOf(source)
   const dates = { stated: options.observedAt ?? null, modifiedAt: Math.min(source.modifiedAt, options.now) }
   const maker = new SightingMaker(options, dates)
   for await (const records of recordsOf(pieces, header.delimiter)) {
-    const items: Item[] = []
+    const items: Item[] = long.take()
     for (const record of records)
       if (record.line > header.line) items.push(...itemsOf(record, header, source, maker))
     yield items
@@ -69,17 +71,30 @@ function plain(cell: string): string {
   return cell
 }
 
-/** The first line that is not blank and no comment. */
+/** Excel's own first line, which says what divides the cells. */
+const separator = /^"?sep=([^"])"?$/i
+
+/** The first line that is not blank, no comment and not Excel's `sep=;`. */
 async function headerOf(source: Source): Promise<Header> {
+  let candidates = delimiters
   for await (const { first, lines } of linesOf(textOf(source))) {
-    const n = lines.findIndex((line) => line.trim() !== '' && !line.startsWith('#'))
-    if (n >= 0) return headerIn(lines[n] ?? '', first + n, source)
+    for (const [n, line] of lines.entries()) {
+      if (line.trim() === '' || line.startsWith('#')) continue
+      const delimiter = separator.exec(line)?.[1]
+      if (delimiter === undefined) return headerIn(line, first + n, source, candidates)
+      candidates = [delimiter]
+    }
   }
   throw new ImportError(source.name, 'is empty.')
 }
 
-async function headerIn(text: string, line: number, source: Source): Promise<Header> {
-  const headers = await Promise.all(delimiters.map((delimiter) => headerWith(delimiter, text, line)))
+async function headerIn(
+  text: string,
+  line: number,
+  source: Source,
+  candidates: readonly string[],
+): Promise<Header> {
+  const headers = await Promise.all(candidates.map((delimiter) => headerWith(delimiter, text, line)))
   const best = headers.reduce((a, b) => (understood(b.header) > understood(a.header) ? b : a))
   const has = (field: Field) => best.header.fields.includes(field)
   const hasIdentifier = has('identifier') || has('cusip') || has('isin')

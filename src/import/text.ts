@@ -1,10 +1,8 @@
 import type { Source } from './source.ts'
+import { utf8Decoder } from './utf8.ts'
 
 /** How a text is encoded, by its byte order mark: UTF-8 where it has none. */
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'latin1'
-
-/** Beyond this a line is no record of anything we read: its rest is dropped, so that no file can fill the memory. */
-const longestLine = 4 * 1024 * 1024
 
 /** The first characters of a source, for a look at what it is. */
 export async function beginningOf(source: Source, length = 64 * 1024): Promise<string> {
@@ -16,42 +14,28 @@ export async function beginningOf(source: Source, length = 64 * 1024): Promise<s
   return text.slice(0, length)
 }
 
-/** The text of a source in pieces, without a byte order mark. SEC files are latin-1, and never say so. */
+interface TextOptions {
+  /** SEC files are latin-1, and never say so. */
+  readonly isLatin1?: boolean
+  onBytes?(count: number): void
+  /** Told once where a text is not what it seems to be. */
+  onWarning?(sentence: string): void
+}
+
+/** The text of a source in pieces, without a byte order mark. What is not UTF-8 in it is windows-1252. */
 export async function* textOf(
   source: Source,
-  { isLatin1 = false, onBytes }: { isLatin1?: boolean; onBytes?: (count: number) => void } = {},
+  { isLatin1 = false, onBytes, onWarning }: TextOptions = {},
 ): AsyncGenerator<string> {
+  const onForeign = () =>
+    onWarning?.(`${source.name} is not all UTF-8: what is not has been read as windows-1252.`)
   let decode: ((chunk?: Buffer) => string) | null = null
   for await (const chunk of source.bytes(onBytes)) {
-    decode ??= decoderOf(isLatin1 ? 'latin1' : encodingOf(chunk))
+    decode ??= decoderOf(isLatin1 ? 'latin1' : encodingOf(chunk), onForeign)
     yield decode(chunk)
   }
   const rest = decode?.() ?? ''
   if (rest !== '') yield rest
-}
-
-/** The lines of a text, in arrays, with the number of the first; their ends (LF, CRLF or CR) are taken off. */
-export async function* linesOf(
-  text: AsyncIterable<string>,
-): AsyncGenerator<{ readonly first: number; readonly lines: string[] }> {
-  let rest = ''
-  let first = 1
-  for await (const chunk of text) {
-    // A CR that ends the piece may be half of a CRLF, and waits for the next.
-    const whole = rest + chunk
-    const isOpen = whole.endsWith('\r')
-    const lines = (isOpen ? whole.slice(0, -1) : whole).split(lineEnd(whole))
-    rest = (lines.pop() ?? '').slice(0, longestLine) + (isOpen ? '\r' : '')
-    if (lines.length > 0) yield { first, lines }
-    first += lines.length
-  }
-  const last = rest.endsWith('\r') ? rest.slice(0, -1) : rest
-  if (last !== '') yield { first, lines: [last] }
-}
-
-/** Splitting by a string is several times as fast as by a pattern. */
-function lineEnd(text: string): string | RegExp {
-  return text.includes('\r') ? /\r\n|\n|\r/ : '\n'
 }
 
 function encodingOf(chunk: Buffer): Encoding {
@@ -60,8 +44,9 @@ function encodingOf(chunk: Buffer): Encoding {
   return 'utf-8'
 }
 
-function decoderOf(encoding: Encoding): (chunk?: Buffer) => string {
+function decoderOf(encoding: Encoding, onForeign: () => void): (chunk?: Buffer) => string {
   if (encoding === 'latin1') return (chunk) => chunk?.toString('latin1') ?? ''
+  if (encoding === 'utf-8') return utf8Decoder(onForeign)
   const decoder = new TextDecoder(encoding)
   return (chunk) => (chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode())
 }

@@ -83,7 +83,7 @@ function verdictOfTicker(raw: string): Verdict {
   if (noTicker.test(ticker) || noTickerInLowerCase.test(ticker)) {
     return `${shown(ticker)} is no ticker, and does not say that OpenFIGI knew none`
   }
-  if (ticker.length > longestTicker || /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(ticker))
+  if (ticker.length > longestTicker || /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\ufffd]/u.test(ticker))
     return `${shown(ticker)} is no ticker`
   return { ticker, details: null }
 }
@@ -158,9 +158,14 @@ function detailsOf(fields: Fields): Details | null {
   return details
 }
 
+/** Longer is no name. */
+const longestDetail = 1_000
+
 /** Postgres cannot store U+0000, nor half a surrogate pair; a name is not worth the whole record. */
-function storable(text: string): string {
-  const trimmed = text.trim()
+export function storable(text: string): string {
+  const whole = text.trim()
+  const trimmed =
+    whole.length > longestDetail ? whole.slice(0, longestDetail).replace(/[\ud800-\udbff]$/, '') : whole
   return trimmed.isWellFormed() && !trimmed.includes('\0')
     ? trimmed
     : trimmed.toWellFormed().replaceAll('\0', '')

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib'
 import { test } from 'uvu'
@@ -13,7 +13,7 @@ import { readPaths, withFolder } from './reading.ts'
 const cache = '{"037833100": "AAPL"}'
 
 /** A zip of deflated files: local headers, then the directory at the end. */
-function zipOf(files: Readonly<Record<string, string>>): Buffer {
+function zipOf(files: Readonly<Record<string, string | Buffer>>): Buffer {
   const locals: Buffer[] = []
   const directory: Buffer[] = []
   let offset = 0
@@ -115,8 +115,40 @@ test('what cannot be read is told in a sentence with its name', () =>
     await rejectsWith(read('none'), /none cannot be read: there is no such file/)
     await rejectsWith(read('cut'), /cut is cut off/)
     await rejectsWith(read('broken'), /broken cannot be unpacked/)
-    await rejectsWith(read('zip'), /zip cannot be read/)
+    await rejectsWith(read('zip'), /zip is no whole zip file: it is cut off or damaged\.$/)
     await rejectsWith(read('empty'), /empty is a folder without files/)
+  }))
+
+test('what is packed twice is said to be', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'a.zip')
+    await writeFile(path, zipOf({ 'b.gz': gzipSync(cache) }))
+    await rejectsWith(() => readPaths([path]), /a\.zip\/b\.gz is packed twice: unpack it once/)
+    await writeFile(path, gzipSync(zipOf({ b: cache })))
+    await rejectsWith(() => readPaths([path]), /a\.zip is packed twice/)
+  }))
+
+test('what cannot be opened is told when it is read, and costs no other; links to folders are passed over', () =>
+  withFolder(async (folder) => {
+    const inputs = join(folder, 'inputs')
+    await mkdir(join(folder, 'empty'))
+    await mkdir(inputs)
+    await writeFile(join(inputs, 'cut.zip'), zipOf({ a: cache }).subarray(0, 40))
+    await writeFile(join(inputs, 'good'), cache)
+    await symlink(join(folder, 'nowhere'), join(inputs, 'link'))
+    await symlink(join(folder, 'empty'), join(inputs, 'linked folder'))
+    await using opened = await openSources([join(folder, 'none'), inputs, join(folder, 'empty')])
+    const results: string[] = []
+    for (const source of opened.sources) {
+      const text = beginningOf(source).then((beginning) => `${basename(source.name)}: ${beginning}`)
+      results.push(await text.catch((error: Error) => error.message.replace(`${folder}/`, '')))
+    }
+    assert.is(results.length, 5)
+    assert.is(results[0], 'none cannot be read: there is no such file.')
+    assert.is(results[1], 'inputs/cut.zip is no whole zip file: it is cut off or damaged.')
+    assert.is(results[2], `good: ${cache}`)
+    assert.is(results[3], 'inputs/link cannot be read: there is no such file.')
+    assert.is(results[4], 'empty is a folder without files.')
   }))
 
 async function rejectsWith(work: () => Promise<unknown>, message: RegExp): Promise<void> {

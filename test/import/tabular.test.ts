@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { recordsOf } from '../../src/import/delimited.ts'
-import { linesOf } from '../../src/import/text.ts'
+import { linesOf } from '../../src/import/lines.ts'
 import { readContent } from './reading.ts'
 
 const [apple, appleIsin, sony] = ['037833100', 'US0378331005', '835699307']
@@ -46,6 +46,28 @@ for (const [delimiter, head] of [
     assert.equal(sightings, [['CUSIP', apple, 'AAPL', day, '2022-01-01', null]])
   })
 }
+
+test("Excel's sep= is no head, and says what divides the cells", async () => {
+  for (const [first, delimiter] of [
+    ['sep=;', ';'],
+    ['"sep=^"', '^'],
+    ['SEP=\t', '\t'],
+  ] as const) {
+    const rows = [
+      ['CUSIP No.', 'ISIN-Number', 'Ticker, in the US', 'Ticker'],
+      [apple, appleIsin, 'AAPL', 'AAPL'],
+    ]
+    const { sightings } = await readContent([first, ...rows.map((row) => row.join(delimiter))].join('\r\n'))
+    assert.equal(
+      sightings.map(([, value, ticker]) => [value, ticker]),
+      [
+        [apple, 'AAPL'],
+        [appleIsin, 'AAPL'],
+      ],
+      first,
+    )
+  }
+})
 
 test('columns cusip and isin are read both; a date column is when it was seen; Excel\'s ="..." is a text', async () => {
   const { sightings, items } = await readContent(

@@ -1,11 +1,12 @@
 import { basename, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 
 import type { Counts } from '../../import/importer.ts'
 import type { RejectsFile } from '../../import/rejects.ts'
 import type { Context } from '../context.ts'
 import { counted, print, printable, tell } from '../output.ts'
+import { parseType } from '../parse_type.ts'
 import { UsageError } from '../usage_error.ts'
 
 interface ImportOptions {
@@ -65,9 +66,15 @@ async function importPaths(
   const { openSources } = await import('../../import/source.ts')
   const { RejectsFile } = await import('../../import/rejects.ts')
   const { Importer } = await import('../../import/importer.ts')
+  const { openConnection } = await import('../connection.ts')
   const { Progress } = await import('../progress.ts')
   await using opened = await openSources(paths, context.stdin, context.signal)
-  await using database = await openDatabase(context)
+  // What is under way when it is interrupted is still written.
+  await using database = await openConnection(context, {
+    max: 2,
+    applicationName: 'pgfigi import',
+    isInterruptible: false,
+  })
   using progress = new Progress(context, 'kB', Math.ceil(opened.size / 1000))
   const say = (sentence: string) => {
     progress.makeRoom()
@@ -165,22 +172,6 @@ async function sumUp(
   }
 }
 
-async function openDatabase(context: Context) {
-  const { connect } = await import('../../database/connect.ts')
-  const { createLogger } = await import('../../log.ts')
-  const { levelOfOneCommand, openedDatabase } = await import('../session.ts')
-  const config = await context.config()
-  const database = await openedDatabase(context, config, createLogger(levelOfOneCommand(config.logLevel)))
-  const sql = connect(database.url, { max: 2, applicationName: 'pgfigi import' })
-  return {
-    sql,
-    async [Symbol.asyncDispose]() {
-      await sql.end({ timeout: 5 })
-      await database.release()
-    },
-  }
-}
-
 async function observedAtOf({ observedAt }: ImportOptions, now: number): Promise<number | undefined> {
   if (observedAt === undefined) return undefined
   const { parseInstant } = await import('../../import/instants.ts')
@@ -201,10 +192,4 @@ function rejectsPathOf(paths: readonly string[], { rejects }: ImportOptions): st
     throw new UsageError(`--rejects would overwrite ${path}, which is to be read.`)
   }
   return path
-}
-
-function parseType(text: string): 'CUSIP' | 'ISIN' {
-  const type = text.trim().toUpperCase()
-  if (type === 'CUSIP' || type === 'ISIN') return type
-  throw new InvalidArgumentError('It is CUSIP or ISIN.')
 }
