@@ -1422,16 +1422,17 @@ begin
   judged as (
     select
       g.*,
-      s.ticker is not null as is_there,
-      not coalesce(
-        case when g.seen is null then true else s.seen @> g.seen end
-        and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
-        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
-        false
+      (s.known).ticker is not null as is_there,
+      not figi_private.says_nothing_new(
+        s.known,
+        coalesce(tstzmultirange(g.seen), '{}'),
+        coalesce(tstzmultirange(g.held), '{}'),
+        g.details,
+        g.details_at
       ) as is_new
     from given g
     left join lateral (
-      select s.*
+      select s as known
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
@@ -1908,23 +1909,21 @@ begin
   from unnest(v_given) g;
 
   select
-    array_agg(s.ticker is not null order by g.place),
+    array_agg((s.known).ticker is not null order by g.place),
     array_agg(
-    case
-      when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
-      when s.seen @> g.seen
-        and (s.held @> g.held or (isempty(g.seen) and not isempty(s.seen)))
-        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)) then 'unchanged'
-      else 'imported'
-    end
-    order by g.place
-  )
+      case
+        when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
+        when figi_private.says_nothing_new(s.known, g.seen, g.held, g.details, g.details_at) then 'unchanged'
+        else 'imported'
+      end
+      order by g.place
+    )
   into v_are_there, v_outcomes
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
   )
   left join lateral (
-    select s.*
+    select s as known
     from figi_private.sightings s
     where s.identifier_type = g.identifier_type
       and s.identifier_value = g.identifier_value
@@ -1951,6 +1950,12 @@ begin
     order by p.place;
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION figi_private.says_nothing_new(p_known figi_private.sightings, p_seen tstzmultirange, p_held tstzmultirange, p_details jsonb, p_details_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN COALESCE((((p_known).seen @> p_seen) AND (((p_known).held @> p_held) OR (isempty(p_seen) AND (NOT isempty((p_known).seen)))) AND ((p_details IS NULL) OR (ROW(p_details_at, p_details) <= ROW((p_known).details_at, (p_known).details)))), false);
 
 CREATE OR REPLACE FUNCTION figi_private.sister_mapping(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone)
  RETURNS bigint
@@ -3083,6 +3088,9 @@ comment on function figi_private.restore_rows(text,jsonb) is
 
 comment on function figi_private.restore_sightings(jsonb) is
   'Writes sightings from a dump, an array of objects with the columns of figi_private.sightings, and fits the periods to them. One row for each, in order, with its outcome (imported, unchanged, rejected). Raises where a row is malformed: then call it with each row alone.';
+
+comment on function figi_private.says_nothing_new(figi_private.sightings,tstzmultirange,tstzmultirange,jsonb,timestamp with time zone) is
+  'Whether what is kept of an identifier, ticker and source (null: nothing) holds all of these sightings and details already.';
 
 comment on function figi_private.sister_mapping(text,text,timestamp with time zone) is
   'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c85ddf6444111a4c4697faf4e612e78587953861
+--! Hash: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
 --! Message: security master
 
 create schema figi_private;
@@ -1466,6 +1466,29 @@ revoke execute on function figi_private.fit_periods(text[], text[]) from public;
 comment on function figi_private.fit_periods(text[], text[]) is
   'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
 --! EndIncluded functions/fit_periods.sql
+--! Included functions/says_nothing_new.sql
+-- The other side of keep_sightings: whether adding these would change anything.
+create or replace function figi_private.says_nothing_new(
+  p_known figi_private.sightings,
+  p_seen tstzmultirange,
+  p_held tstzmultirange,
+  p_details jsonb,
+  p_details_at timestamptz
+)
+returns boolean
+language sql
+immutable
+return coalesce(
+  (p_known).seen @> p_seen
+  and ((p_known).held @> p_held or (isempty(p_seen) and not isempty((p_known).seen)))
+  and (p_details is null or (p_details_at, p_details) <= ((p_known).details_at, (p_known).details)),
+  false
+);
+
+revoke execute on function figi_private.says_nothing_new(figi_private.sightings, tstzmultirange, tstzmultirange, jsonb, timestamptz) from public;
+comment on function figi_private.says_nothing_new(figi_private.sightings, tstzmultirange, tstzmultirange, jsonb, timestamptz) is
+  'Whether what is kept of an identifier, ticker and source (null: nothing) holds all of these sightings and details already.';
+--! EndIncluded functions/says_nothing_new.sql
 --! Included functions/keep_sightings.sql
 -- The one rule by which sightings add up: a union, so that neither order nor repetition matters. Two statements and not
 -- "on conflict", which makes an insert twice as dear: the caller holds the locks, and has looked already.
@@ -1616,16 +1639,17 @@ begin
   judged as (
     select
       g.*,
-      s.ticker is not null as is_there,
-      not coalesce(
-        case when g.seen is null then true else s.seen @> g.seen end
-        and (g.held is null or s.held @> g.held or (g.seen is null and not isempty(s.seen)))
-        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)),
-        false
+      (s.known).ticker is not null as is_there,
+      not figi_private.says_nothing_new(
+        s.known,
+        coalesce(tstzmultirange(g.seen), '{}'),
+        coalesce(tstzmultirange(g.held), '{}'),
+        g.details,
+        g.details_at
       ) as is_new
     from given g
     left join lateral (
-      select s.*
+      select s as known
       from figi_private.sightings s
       where s.identifier_type = g.identifier_type
         and s.identifier_value = g.identifier_value
@@ -1845,23 +1869,21 @@ begin
   from unnest(v_given) g;
 
   select
-    array_agg(s.ticker is not null order by g.place),
+    array_agg((s.known).ticker is not null order by g.place),
     array_agg(
-    case
-      when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
-      when s.seen @> g.seen
-        and (s.held @> g.held or (isempty(g.seen) and not isempty(s.seen)))
-        and (g.details is null or (g.details_at, g.details) <= (s.details_at, s.details)) then 'unchanged'
-      else 'imported'
-    end
-    order by g.place
-  )
+      case
+        when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then 'rejected'
+        when figi_private.says_nothing_new(s.known, g.seen, g.held, g.details, g.details_at) then 'unchanged'
+        else 'imported'
+      end
+      order by g.place
+    )
   into v_are_there, v_outcomes
   from unnest(v_given) with ordinality as g (
     identifier_type, identifier_value, ticker, source, seen, held, details, details_at, place
   )
   left join lateral (
-    select s.*
+    select s as known
     from figi_private.sightings s
     where s.identifier_type = g.identifier_type
       and s.identifier_value = g.identifier_value

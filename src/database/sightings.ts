@@ -1,16 +1,23 @@
 import type { IdentifierType } from '../identifiers.ts'
 import type { Sql } from './connect.ts'
 
-/** What figi_private.record_sightings keeps of one record. Instants are milliseconds since 1970. */
+/** What else a source says about a security, by the names of the columns of security_mappings. */
+export type Details = Readonly<Record<string, string>>
+
+/** What figi_private.record_sightings keeps of one record. Instants are milliseconds since 1970, UTC. */
 export interface SightingRow {
   readonly type: IdentifierType
   /** Normalised. */
   readonly value: string
+  /** Null: the source says that there is none. */
   readonly ticker: string | null
+  /** Null only for a negative of which nobody knows when it was seen. */
   readonly from: number | null
+  /** Exclusive. Null: a single observation, at `from`. */
   readonly until: number | null
+  /** When the source said that this is the current answer; null where it speaks of that time alone. */
   readonly heldAt: number | null
-  readonly details: Readonly<Record<string, string>> | null
+  readonly details: Details | null
 }
 
 export interface Recorded {

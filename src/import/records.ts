@@ -1,24 +1,10 @@
+import type { SightingRow } from '../database/sightings.ts'
 import type { IdentifierType } from '../identifiers.ts'
 import type { ListingPreference } from '../openfigi/markets.ts'
 
-/** What else a source says about a security, by the names of the columns of security_mappings. */
-export type Details = Readonly<Record<string, string>>
-
-/** One statement of a source: the identifier had this ticker. Instants are milliseconds since 1970, UTC. */
-export interface Sighting {
+/** One statement of a source: the identifier had this ticker. */
+export interface Sighting extends SightingRow {
   readonly kind: 'sighting'
-  readonly type: IdentifierType
-  /** Normalised. */
-  readonly value: string
-  /** Null: the source says that there is none. */
-  readonly ticker: string | null
-  /** Null only for a negative of which nobody knows when it was seen. */
-  readonly from: number | null
-  /** Exclusive. Null: a single observation, at `from`. */
-  readonly until: number | null
-  /** When the source said that this is the current answer; null where it speaks of that time alone. */
-  readonly heldAt: number | null
-  readonly details: Details | null
   readonly source: 'import' | 'sec_ftd'
 }
 

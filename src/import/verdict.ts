@@ -1,8 +1,10 @@
+import type { Details } from '../database/sightings.ts'
 import type { Identifier } from '../identifiers.ts'
 import { chooseListing, type Listing } from '../openfigi/listing.ts'
+import { listingColumns } from '../openfigi/listing_columns.ts'
 import type { ListingPreference } from '../openfigi/markets.ts'
 import { detailFields, type Fields, fieldsOf } from './fields.ts'
-import { type Details, shown } from './records.ts'
+import { shown } from './records.ts'
 
 /** What a record says of its identifier: a ticker, or (null) that there is none; or, as a text, why it says neither. */
 export type Verdict = { readonly ticker: string | null; readonly details: Details | null } | string
@@ -102,7 +104,9 @@ function verdictOfList(list: readonly unknown[], context: Context): Verdict {
   if (choice === null)
     return list.length === 1 ? 'its listing has no ticker' : 'none of its listings has a ticker'
   const verdict = verdictOfTicker(choice.listing.ticker)
-  return typeof verdict === 'string' ? verdict : { ...verdict, details: detailsOfListing(choice.listing) }
+  return typeof verdict === 'string'
+    ? verdict
+    : { ...verdict, details: detailsOf(listingColumns(choice.listing)) }
 }
 
 function isListing(value: unknown): value is Record<string, unknown> {
@@ -129,19 +133,6 @@ function listingOf(value: Record<string, unknown>): Listing {
     marketSector: details.market_sector ?? null,
     securityDescription: null,
   }
-}
-
-function detailsOfListing(listing: Listing): Details | null {
-  return detailsOf({
-    figi: listing.figi,
-    composite_figi: listing.compositeFIGI,
-    share_class_figi: listing.shareClassFIGI,
-    name: listing.name,
-    exch_code: listing.exchCode,
-    security_type: listing.securityType,
-    security_type2: listing.securityType2,
-    market_sector: listing.marketSector,
-  })
 }
 
 /** Of the fields, those that are columns of security_mappings; null where there are none. */

@@ -2,6 +2,7 @@ import type { ResolvedMapping } from '../database/lookups.ts'
 import type { Answer } from '../database/requests.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Outcome } from '../openfigi/fetch_round.ts'
+import { listingColumns } from '../openfigi/listing_columns.ts'
 
 /** What is to be recorded of an outcome. A market that knows nothing is not yet a negative: the identifier goes round again. */
 export function answerOf(identifier: Identifier, outcome: Outcome): Answer {
@@ -13,14 +14,7 @@ export function answerOf(identifier: Identifier, outcome: Outcome): Answer {
     ...of,
     outcome: 'listing',
     ticker: listing.ticker,
-    figi: listing.figi,
-    composite_figi: listing.compositeFIGI,
-    share_class_figi: listing.shareClassFIGI,
-    name: listing.name,
-    exch_code: listing.exchCode,
-    security_type: listing.securityType,
-    security_type2: listing.securityType2,
-    market_sector: listing.marketSector,
+    ...listingColumns(listing),
     alternatives: alternatives.length === 0 ? null : alternatives,
   }
 }

@@ -1,7 +1,6 @@
 import { basename, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { Command } from 'commander'
-
 import type { Counts } from '../../import/importer.ts'
 import type { RejectsFile } from '../../import/rejects.ts'
 import type { Context } from '../context.ts'
