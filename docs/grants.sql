@@ -54,18 +54,20 @@ grant execute on function public.identifier_type_of(text) to pgfigi_analyst;
 grant execute on function public.complete_cusip(text) to pgfigi_analyst;
 grant execute on function public.isin_of_cusip(text, text) to pgfigi_analyst;
 
--- These functions are inlined into the caller's query, and what follows with them. Without usage of the schema nobody
--- can name it.
+-- These functions are inlined into the caller's query, or named in it by a lookup: hence the usage of the schema, in which
+-- nothing else is granted.
+grant usage on schema figi_private to pgfigi_analyst;
+
+grant select on figi_private.period_answers to pgfigi_analyst;
 grant execute on function figi_private.is_fresh(timestamptz, interval) to pgfigi_analyst;
 grant execute on function figi_private.end_of_day(date) to pgfigi_analyst;
 grant execute on function figi_private.plain_ticker(text) to pgfigi_analyst;
 grant select on figi_private.recorded_periods to pgfigi_analyst;
-grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) to pgfigi_analyst;
+grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval) to pgfigi_analyst;
 
 -- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no
 -- right on any table of pgfigi's either.
 grant pgfigi_analyst to pgfigi_worker;
-grant usage on schema figi_private to pgfigi_worker;
 
 grant execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) to pgfigi_worker;
 grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;

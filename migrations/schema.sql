@@ -152,6 +152,20 @@ CREATE TRIGGER forbid_overlap_after_insert AFTER INSERT ON public.security_mappi
 
 CREATE TRIGGER forbid_overlap_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_update();
 
+create view figi_private.period_answers as
+ SELECT identifier_type,
+    identifier_value,
+    start_date,
+    end_date,
+    GREATEST(statement_timestamp() - last_fetched_date, '00:00:00'::interval) AS age,
+    COALESCE(NULLIF(current_setting('pgfigi.cache_max_age'::text, true), ''::text)::interval, '60 days'::interval) AS default_max_age,
+    ROW(identifier_type, identifier_value, ticker,
+        CASE
+            WHEN has_no_results THEN 'negative'::text
+            ELSE 'hit'::text
+        END, false, identifier_type, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives)::public.resolved_mapping AS answer
+   FROM public.security_mappings m;
+
 create view figi_private.recorded_periods as
  SELECT identifier_type,
     identifier_value,
@@ -1656,7 +1670,7 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION figi_private.resolve_rest(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone, p_max_age interval, p_is_stale boolean)
+CREATE OR REPLACE FUNCTION figi_private.resolve_rest(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone, p_max_age interval)
  RETURNS public.resolved_mapping
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1665,18 +1679,10 @@ CREATE OR REPLACE FUNCTION figi_private.resolve_rest(p_identifier_type text, p_i
 AS $function$
 declare
   v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
-  v_value text collate "C";
-  v_mapping public.security_mappings;
+  v_value text collate "C" := public.normalize_identifier(v_type, p_identifier_value);
   v_sister_id bigint;
   v_answer public.resolved_mapping;
 begin
-  if p_is_stale then
-    v_answer.status := 'stale';
-    v_answer.fetch_requested := figi_private.request_fetch(v_type, upper(p_identifier_value collate "C"), 0::smallint);
-    return v_answer;
-  end if;
-
-  v_value := public.normalize_identifier(v_type, p_identifier_value);
   if v_value is null then
     v_answer.identifier_type := coalesce(v_type, p_identifier_type);
     v_answer.identifier_value := p_identifier_value;
@@ -1685,58 +1691,33 @@ begin
     return v_answer;
   end if;
 
-  if v_value is distinct from upper(p_identifier_value collate "C") or v_type is distinct from upper(p_identifier_type collate "C") then
-    select m.* into v_mapping
-    from public.security_mappings m
-    where m.identifier_type = v_type
-      and m.identifier_value = v_value
-      and (
-        (p_as_of is null and m.end_date is null)
-        or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
-      );
-  end if;
-  if v_mapping.id is null then
+  select (p.answer).* into v_answer
+  from figi_private.period_answers p
+  where p.identifier_type = v_type
+    and p.identifier_value = v_value
+    and (
+      (p_as_of is null and p.end_date is null)
+      or (p.start_date <= p_as_of and (p.end_date is null or p.end_date > p_as_of))
+    );
+  if v_answer.id is null then
     v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
     if v_sister_id is not null then
-      select m.* into v_mapping from public.security_mappings m where m.id = v_sister_id;
+      select (p.answer).* into v_answer
+      from figi_private.period_answers p
+      where (p.answer).id = v_sister_id;
     end if;
   end if;
 
   v_answer.identifier_type := v_type;
   v_answer.identifier_value := v_value;
   v_answer.fetch_requested := false;
-  if v_mapping.id is not null then
-    v_answer.ticker := v_mapping.ticker;
-    v_answer.status :=
-      case
-        when p_as_of is null and not figi_private.is_fresh(v_mapping.last_fetched_date, p_max_age) then 'stale'
-        when v_mapping.has_no_results then 'negative'
-        else 'hit'
-      end;
-    v_answer.resolved_via := v_mapping.identifier_type;
-    v_answer.id := v_mapping.id;
-    v_answer.has_no_results := v_mapping.has_no_results;
-    v_answer.start_date := v_mapping.start_date;
-    v_answer.end_date := v_mapping.end_date;
-    v_answer.last_fetched_date := v_mapping.last_fetched_date;
-    v_answer.figi := v_mapping.figi;
-    v_answer.composite_figi := v_mapping.composite_figi;
-    v_answer.share_class_figi := v_mapping.share_class_figi;
-    v_answer.name := v_mapping.name;
-    v_answer.exch_code := v_mapping.exch_code;
-    v_answer.security_type := v_mapping.security_type;
-    v_answer.security_type2 := v_mapping.security_type2;
-    v_answer.market_sector := v_mapping.market_sector;
-    v_answer.source := v_mapping.source;
-    v_answer.alternatives := v_mapping.alternatives;
-    if v_answer.status = 'stale' then
+  if v_answer.id is null then
+    v_answer.status := 'miss';
+    if p_as_of is null or not figi_private.is_known(v_type, v_value) then
       v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
     end if;
-    return v_answer;
-  end if;
-
-  v_answer.status := 'miss';
-  if p_as_of is null or not figi_private.is_known(v_type, v_value) then
+  elsif p_as_of is null and not figi_private.is_fresh(v_answer.last_fetched_date, p_max_age) then
+    v_answer.status := 'stale';
     v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
   end if;
   return v_answer;
@@ -2506,38 +2487,30 @@ CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifi
  RETURNS SETOF public.resolved_mapping
  LANGUAGE sql
  STABLE ROWS 1
-BEGIN ATOMIC
- SELECT COALESCE(m.identifier_type, (rest.answer).identifier_type) AS "coalesce",
-     COALESCE(m.identifier_value, (rest.answer).identifier_value) AS "coalesce",
-     COALESCE(m.ticker, (rest.answer).ticker) AS "coalesce",
-     COALESCE((rest.answer).status,
-         CASE
-             WHEN m.has_no_results THEN 'negative'::text
-             ELSE 'hit'::text
-         END) AS "coalesce",
-     COALESCE((rest.answer).fetch_requested, false) AS "coalesce",
-     COALESCE(m.identifier_type, (rest.answer).resolved_via) AS "coalesce",
-     COALESCE(m.id, (rest.answer).id) AS "coalesce",
-     COALESCE(m.has_no_results, (rest.answer).has_no_results) AS "coalesce",
-     COALESCE(m.start_date, (rest.answer).start_date) AS "coalesce",
-     COALESCE(m.end_date, (rest.answer).end_date) AS "coalesce",
-     COALESCE(m.last_fetched_date, (rest.answer).last_fetched_date) AS "coalesce",
-     COALESCE(m.figi, (rest.answer).figi) AS "coalesce",
-     COALESCE(m.composite_figi, (rest.answer).composite_figi) AS "coalesce",
-     COALESCE(m.share_class_figi, (rest.answer).share_class_figi) AS "coalesce",
-     COALESCE(m.name, (rest.answer).name) AS "coalesce",
-     COALESCE(m.exch_code, (rest.answer).exch_code) AS "coalesce",
-     COALESCE(m.security_type, (rest.answer).security_type) AS "coalesce",
-     COALESCE(m.security_type2, (rest.answer).security_type2) AS "coalesce",
-     COALESCE(m.market_sector, (rest.answer).market_sector) AS "coalesce",
-     COALESCE(m.source, (rest.answer).source) AS "coalesce",
-     COALESCE(m.alternatives, (rest.answer).alternatives) AS "coalesce"
-    FROM ((( SELECT) always
-      LEFT JOIN public.mapping_periods m ON (((m.identifier_type = upper((resolve_mapping.identifier_type COLLATE "C"))) AND (m.identifier_value = upper((resolve_mapping.identifier_value COLLATE "C"))) AND (((resolve_mapping.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mapping.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mapping.as_of)))))))
-      LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mapping.identifier_type, resolve_mapping.identifier_value, resolve_mapping.as_of, resolve_mapping.max_age, (m.id IS NOT NULL)) AS answer
-           WHERE ((m.id IS NULL) OR ((resolve_mapping.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mapping.max_age))))
-          OFFSET 0) rest ON (true));
-END;
+AS $function$
+  select r.*
+  from coalesce(
+    (
+      select p.answer
+      from figi_private.period_answers p
+      where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+        and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+        and case
+          when resolve_mapping.as_of is null
+          then p.end_date is null and p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age)
+          else
+            p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
+            and coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true)
+        end
+    ),
+    figi_private.resolve_rest(
+      resolve_mapping.identifier_type,
+      resolve_mapping.identifier_value,
+      resolve_mapping.as_of,
+      resolve_mapping.max_age
+    )
+  ) as r
+$function$;
 
 CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identifier_values text[], as_of date, max_age interval DEFAULT NULL::interval)
  RETURNS SETOF public.resolved_mapping_element
@@ -2574,38 +2547,59 @@ CREATE OR REPLACE FUNCTION public.resolve_mappings(identifier_type text, identif
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT COALESCE(m.identifier_type, (rest.answer).identifier_type) AS "coalesce",
-     COALESCE(m.identifier_value, (rest.answer).identifier_value) AS "coalesce",
-     COALESCE(m.ticker, (rest.answer).ticker) AS "coalesce",
-     COALESCE((rest.answer).status,
+ SELECT COALESCE(found.identifier_type, (found.rest).identifier_type) AS "coalesce",
+     COALESCE(found.identifier_value, (found.rest).identifier_value) AS "coalesce",
+     COALESCE(found.ticker, (found.rest).ticker) AS "coalesce",
+     COALESCE((found.rest).status,
          CASE
-             WHEN m.has_no_results THEN 'negative'::text
+             WHEN found.has_no_results THEN 'negative'::text
              ELSE 'hit'::text
          END) AS "coalesce",
-     COALESCE((rest.answer).fetch_requested, false) AS "coalesce",
-     COALESCE(m.identifier_type, (rest.answer).resolved_via) AS "coalesce",
-     COALESCE(m.id, (rest.answer).id) AS "coalesce",
-     COALESCE(m.has_no_results, (rest.answer).has_no_results) AS "coalesce",
-     COALESCE(m.start_date, (rest.answer).start_date) AS "coalesce",
-     COALESCE(m.end_date, (rest.answer).end_date) AS "coalesce",
-     COALESCE(m.last_fetched_date, (rest.answer).last_fetched_date) AS "coalesce",
-     COALESCE(m.figi, (rest.answer).figi) AS "coalesce",
-     COALESCE(m.composite_figi, (rest.answer).composite_figi) AS "coalesce",
-     COALESCE(m.share_class_figi, (rest.answer).share_class_figi) AS "coalesce",
-     COALESCE(m.name, (rest.answer).name) AS "coalesce",
-     COALESCE(m.exch_code, (rest.answer).exch_code) AS "coalesce",
-     COALESCE(m.security_type, (rest.answer).security_type) AS "coalesce",
-     COALESCE(m.security_type2, (rest.answer).security_type2) AS "coalesce",
-     COALESCE(m.market_sector, (rest.answer).market_sector) AS "coalesce",
-     COALESCE(m.source, (rest.answer).source) AS "coalesce",
-     COALESCE(m.alternatives, (rest.answer).alternatives) AS "coalesce",
-     wanted.ordinality
-    FROM ((unnest(resolve_mappings.identifier_values) WITH ORDINALITY wanted(identifier_value, ordinality)
-      LEFT JOIN public.mapping_periods m ON (((m.identifier_type = upper((resolve_mappings.identifier_type COLLATE "C"))) AND (m.identifier_value = upper((wanted.identifier_value COLLATE "C"))) AND (((resolve_mappings.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mappings.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mappings.as_of)))))))
-      LEFT JOIN LATERAL ( SELECT figi_private.resolve_rest(resolve_mappings.identifier_type, wanted.identifier_value, resolve_mappings.as_of, resolve_mappings.max_age, (m.id IS NOT NULL)) AS answer
-           WHERE ((m.id IS NULL) OR ((resolve_mappings.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age))))
-          OFFSET 0) rest ON (true))
-   ORDER BY wanted.ordinality;
+     COALESCE((found.rest).fetch_requested, false) AS "coalesce",
+     COALESCE(found.identifier_type, (found.rest).resolved_via) AS "coalesce",
+     COALESCE(found.id, (found.rest).id) AS "coalesce",
+     COALESCE(found.has_no_results, (found.rest).has_no_results) AS "coalesce",
+     COALESCE(found.start_date, (found.rest).start_date) AS "coalesce",
+     COALESCE(found.end_date, (found.rest).end_date) AS "coalesce",
+     COALESCE(found.last_fetched_date, (found.rest).last_fetched_date) AS "coalesce",
+     COALESCE(found.figi, (found.rest).figi) AS "coalesce",
+     COALESCE(found.composite_figi, (found.rest).composite_figi) AS "coalesce",
+     COALESCE(found.share_class_figi, (found.rest).share_class_figi) AS "coalesce",
+     COALESCE(found.name, (found.rest).name) AS "coalesce",
+     COALESCE(found.exch_code, (found.rest).exch_code) AS "coalesce",
+     COALESCE(found.security_type, (found.rest).security_type) AS "coalesce",
+     COALESCE(found.security_type2, (found.rest).security_type2) AS "coalesce",
+     COALESCE(found.market_sector, (found.rest).market_sector) AS "coalesce",
+     COALESCE(found.source, (found.rest).source) AS "coalesce",
+     COALESCE(found.alternatives, (found.rest).alternatives) AS "coalesce",
+     found.ordinality
+    FROM ( SELECT wanted.ordinality,
+             m.id,
+             m.identifier_type,
+             m.identifier_value,
+             m.ticker,
+             m.has_no_results,
+             m.start_date,
+             m.end_date,
+             m.last_fetched_date,
+             m.figi,
+             m.composite_figi,
+             m.share_class_figi,
+             m.name,
+             m.exch_code,
+             m.security_type,
+             m.security_type2,
+             m.market_sector,
+             m.source,
+             m.alternatives,
+                 CASE
+                     WHEN ((m.id IS NULL) OR ((resolve_mappings.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age)))) THEN figi_private.resolve_rest(resolve_mappings.identifier_type, wanted.identifier_value, resolve_mappings.as_of, resolve_mappings.max_age)
+                     ELSE NULL::public.resolved_mapping
+                 END AS rest
+            FROM (unnest(resolve_mappings.identifier_values) WITH ORDINALITY wanted(identifier_value, ordinality)
+              LEFT JOIN public.mapping_periods m ON (((m.identifier_type = (resolve_mappings.identifier_type COLLATE "C")) AND (m.identifier_value = (wanted.identifier_value COLLATE "C")) AND (((resolve_mappings.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mappings.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mappings.as_of)))))))
+          OFFSET 0) found
+   ORDER BY found.ordinality;
 END;
 
 CREATE OR REPLACE FUNCTION public.spreadsheet_safe(value text)
@@ -3077,8 +3071,8 @@ comment on function figi_private.request_ids(text[],text[]) is
 comment on function figi_private.reserve_api_slot(text,integer,interval) is
   'Reserves the next instant at which one request may be sent under the budget, so that no window holds more than p_capacity of them, and returns how long to wait for it. Whoever wakes more than half a second late, or finds the budget blocked, gives the slot up and takes another.';
 
-comment on function figi_private.resolve_rest(text,text,timestamp with time zone,interval,boolean) is
-  'The part of resolve_mapping that runs only where the index probe found nothing, or something stale (p_is_stale): repair, sister identifier, request for a fetch.';
+comment on function figi_private.resolve_rest(text,text,timestamp with time zone,interval) is
+  'The part of resolve_mapping that runs only where the index probe found nothing fresh: repair, sister identifier, what is stale, request for a fetch.';
 
 comment on function figi_private.restore_mappings(jsonb) is
   'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
@@ -3205,6 +3199,9 @@ comment on type public.resolved_mapping is
 
 comment on type public.resolved_mapping_element is
   'One answer of resolve_mappings: the columns of resolved_mapping, and the place of the element in the array, from 1.';
+
+comment on view figi_private.period_answers is
+  'Every period as the answer of resolve_mapping, with its age and the age from which it is stale unless a call says otherwise.';
 
 comment on view figi_private.recorded_periods is
   'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';

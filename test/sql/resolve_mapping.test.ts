@@ -292,6 +292,24 @@ test('the age limit is the argument, else the setting, else 60 days', async () =
   })
 })
 
+test('what resolve_mapping reads tells the fresh from the stale as is_fresh does', async () => {
+  await withRollback(async (sql) => {
+    await observe(sql, 'CUSIP', CUSIP, 'T')
+    for (const setting of ['', '0', '1 day', '62 days']) {
+      await sql`select set_config('pgfigi.cache_max_age', ${setting}, true)`
+      for (const age of ['-1 day', '0', '1 day', '59 days', '61 days', '63 days']) {
+        await sql`update security_mappings set last_fetched_date = statement_timestamp() - ${age}::interval`
+        const [answer] = await sql`
+          select
+            p.age < p.default_max_age as by_view,
+            figi_private.is_fresh((p.answer).last_fetched_date, null) as by_function
+          from figi_private.period_answers p`
+        assert.is(answer?.by_view, answer?.by_function, `${age} old where the setting is '${setting}'`)
+      }
+    }
+  })
+})
+
 test('alter database sets the age limit for the sessions to come', async () => {
   await withDatabase(async ({ sql, url }) => {
     await sql`select 1`

@@ -1,0 +1,256 @@
+--! Previous: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
+--! Hash: sha1:636e71444a2561c39b1f77a94807f316d6348d8b
+--! Message: warming and faster lookups
+
+-- The migration to come. `npm run db:watch` applies it at every save, so it has to bear being run again.
+--! Included views/period_answers.sql
+-- What resolve_mapping reads: a period as the row that a hit or a negative returns, and its age. A view keeps its tree
+-- of expressions in memory, where every call of an inlined function has to read its own anew: so the twenty-one columns
+-- stand here, and so do the rules of is_fresh and cache_max_age (test/sql/resolve_mapping.test.ts holds them together).
+-- Like mapping_periods it belongs to the owner and is not security_invoker.
+create or replace view figi_private.period_answers as
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.start_date,
+    m.end_date,
+    greatest(statement_timestamp() - m.last_fetched_date, interval '0') as age,
+    coalesce(nullif(current_setting('pgfigi.cache_max_age', true), '')::interval, interval '60 days') as default_max_age,
+    row(
+      m.identifier_type,
+      m.identifier_value,
+      m.ticker,
+      case when m.has_no_results then 'negative' else 'hit' end,
+      false,
+      m.identifier_type,
+      m.id,
+      m.has_no_results,
+      m.start_date,
+      m.end_date,
+      m.last_fetched_date,
+      m.figi,
+      m.composite_figi,
+      m.share_class_figi,
+      m.name,
+      m.exch_code,
+      m.security_type,
+      m.security_type2,
+      m.market_sector,
+      m.source,
+      m.alternatives
+    )::public.resolved_mapping as answer
+  from public.security_mappings m;
+
+revoke all on figi_private.period_answers from public;
+comment on view figi_private.period_answers is
+  'Every period as the answer of resolve_mapping, with its age and the age from which it is stale unless a call says otherwise.';
+--! EndIncluded views/period_answers.sql
+--! Included functions/resolve_rest.sql
+-- Off the hot path: what the index probe of resolve_mapping did not answer, for lack of a row or because it is stale.
+-- Repairs the identifier, looks under it and under its sister (the CUSIP within a US or CA ISIN, and the other way round),
+-- and asks for the fetch.
+-- Security definer, because analysts have no right on the table nor on the requests. Without sequential scans, because a
+-- plan made while the queue was empty is kept while a statement with a million misses fills it.
+create or replace function figi_private.resolve_rest(
+  p_identifier_type text,
+  p_identifier_value text,
+  p_as_of timestamptz,
+  p_max_age interval
+)
+returns public.resolved_mapping
+language plpgsql
+volatile
+security definer
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+as $$
+declare
+  v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
+  v_value text collate "C" := public.normalize_identifier(v_type, p_identifier_value);
+  v_sister_id bigint;
+  v_answer public.resolved_mapping;
+begin
+  if v_value is null then
+    v_answer.identifier_type := coalesce(v_type, p_identifier_type);
+    v_answer.identifier_value := p_identifier_value;
+    v_answer.status := 'invalid';
+    v_answer.fetch_requested := false;
+    return v_answer;
+  end if;
+
+  select (p.answer).* into v_answer
+  from figi_private.period_answers p
+  where p.identifier_type = v_type
+    and p.identifier_value = v_value
+    and (
+      (p_as_of is null and p.end_date is null)
+      or (p.start_date <= p_as_of and (p.end_date is null or p.end_date > p_as_of))
+    );
+  if v_answer.id is null then
+    v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
+    if v_sister_id is not null then
+      select (p.answer).* into v_answer
+      from figi_private.period_answers p
+      where (p.answer).id = v_sister_id;
+    end if;
+  end if;
+
+  v_answer.identifier_type := v_type;
+  v_answer.identifier_value := v_value;
+  v_answer.fetch_requested := false;
+  if v_answer.id is null then
+    v_answer.status := 'miss';
+    if p_as_of is null or not figi_private.is_known(v_type, v_value) then
+      v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+    end if;
+  elsif p_as_of is null and not figi_private.is_fresh(v_answer.last_fetched_date, p_max_age) then
+    v_answer.status := 'stale';
+    v_answer.fetch_requested := figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
+  return v_answer;
+end
+$$;
+
+revoke execute on function figi_private.resolve_rest(text, text, timestamptz, interval) from public;
+comment on function figi_private.resolve_rest(text, text, timestamptz, interval) is
+  'The part of resolve_mapping that runs only where the index probe found nothing fresh: repair, sister identifier, what is stale, request for a fetch.';
+--! EndIncluded functions/resolve_rest.sql
+--! Included functions/resolve_mapping.sql
+-- The hot path. One statement that the planner inlines into the caller's query: probe the index with the value as it
+-- came, and only where that finds nothing fresh call resolve_rest. A literal as_of => null folds the case away, and
+-- leaves the partial index on the open rows.
+-- Its body is text, and short: a body of "begin atomic" is stored as a tree in text form, and reading that took longer at
+-- every planning than parsing this. So whatever it names is named in full, operators and the collation included: the
+-- caller's search_path decides nothing. Without a selectivity to estimate, "coalesce(..., true)" is cheaper than "or".
+create or replace function public.resolve_mapping(
+  identifier_type text,
+  identifier_value text,
+  as_of timestamptz default null,
+  max_age interval default null
+)
+returns setof public.resolved_mapping
+language sql
+stable
+rows 1
+as $$
+  select r.*
+  from coalesce(
+    (
+      select p.answer
+      from figi_private.period_answers p
+      where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+        and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+        and case
+          when resolve_mapping.as_of is null
+          then p.end_date is null and p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age)
+          else
+            p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
+            and coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true)
+        end
+    ),
+    figi_private.resolve_rest(
+      resolve_mapping.identifier_type,
+      resolve_mapping.identifier_value,
+      resolve_mapping.as_of,
+      resolve_mapping.max_age
+    )
+  ) as r
+$$;
+
+revoke execute on function public.resolve_mapping(text, text, timestamptz, interval) from public;
+comment on function public.resolve_mapping(text, text, timestamptz, interval) is
+  'The ticker of an identifier now, or as of an instant: exactly one row, always. identifier_type is CUSIP or ISIN; status is hit, stale, negative, miss or invalid; a miss and a stale mapping request a fetch from OpenFIGI (not on a replica or in a read-only transaction). as_of written as a literal without a type is an instant in the session''s time zone; date ''2021-03-09'' is that whole day in UTC. max_age overrides the setting pgfigi.cache_max_age and the default of 60 days. Never raises for bad input and never waits for another session. Being stable, it may be skipped by the planner where nobody reads its result, and with it the request.';
+--! EndIncluded functions/resolve_mapping.sql
+--! Included functions/resolve_mappings.sql
+-- A portfolio in one statement. The same probe and the same rest as in resolve_mapping, written as one join and not as a
+-- lateral call for each element: so the planner may hash as well as probe. Behind "offset 0" the rest is evaluated once an
+-- element, and only for what the join did not answer.
+create or replace function public.resolve_mappings(
+  identifier_type text,
+  identifier_values text[],
+  as_of timestamptz default null,
+  max_age interval default null
+)
+returns setof public.resolved_mapping_element
+language sql
+stable
+begin atomic
+  select
+    coalesce(found.identifier_type, (found.rest).identifier_type),
+    coalesce(found.identifier_value, (found.rest).identifier_value),
+    coalesce(found.ticker, (found.rest).ticker),
+    coalesce((found.rest).status, case when found.has_no_results then 'negative' else 'hit' end),
+    coalesce((found.rest).fetch_requested, false),
+    coalesce(found.identifier_type, (found.rest).resolved_via),
+    coalesce(found.id, (found.rest).id),
+    coalesce(found.has_no_results, (found.rest).has_no_results),
+    coalesce(found.start_date, (found.rest).start_date),
+    coalesce(found.end_date, (found.rest).end_date),
+    coalesce(found.last_fetched_date, (found.rest).last_fetched_date),
+    coalesce(found.figi, (found.rest).figi),
+    coalesce(found.composite_figi, (found.rest).composite_figi),
+    coalesce(found.share_class_figi, (found.rest).share_class_figi),
+    coalesce(found.name, (found.rest).name),
+    coalesce(found.exch_code, (found.rest).exch_code),
+    coalesce(found.security_type, (found.rest).security_type),
+    coalesce(found.security_type2, (found.rest).security_type2),
+    coalesce(found.market_sector, (found.rest).market_sector),
+    coalesce(found.source, (found.rest).source),
+    coalesce(found.alternatives, (found.rest).alternatives),
+    found.ordinality
+  from (
+    select
+      wanted.ordinality,
+      m.*,
+      case
+        when m.id is null
+          or (resolve_mappings.as_of is null and not figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age))
+        then figi_private.resolve_rest(
+          resolve_mappings.identifier_type,
+          wanted.identifier_value,
+          resolve_mappings.as_of,
+          resolve_mappings.max_age
+        )
+      end as rest
+    from unnest(resolve_mappings.identifier_values) with ordinality as wanted (identifier_value, ordinality)
+    left join public.mapping_periods m
+      on m.identifier_type = (resolve_mappings.identifier_type collate "C")
+      and m.identifier_value = (wanted.identifier_value collate "C")
+      and (
+        (resolve_mappings.as_of is null and m.end_date is null)
+        or (
+          m.start_date <= resolve_mappings.as_of
+          and (m.end_date is null or m.end_date > resolve_mappings.as_of)
+        )
+      )
+    offset 0
+  ) found
+  order by found.ordinality;
+end;
+
+revoke execute on function public.resolve_mappings(text, text[], timestamptz, interval) from public;
+comment on function public.resolve_mappings(text, text[], timestamptz, interval) is
+  'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
+--! EndIncluded functions/resolve_mappings.sql
+
+drop function if exists figi_private.resolve_rest(text, text, timestamptz, interval, boolean);
+
+-- Whoever could look up until now still can, before grants.sql is run again.
+do $$
+declare
+  v_role regrole;
+begin
+  for v_role in
+    select distinct a.grantee
+    from pg_class c
+    cross join lateral aclexplode(c.relacl) a
+    where c.oid = 'public.mapping_periods'::regclass
+      and a.privilege_type = 'SELECT'
+      and a.grantee not in (0, c.relowner)
+  loop
+    execute format('grant usage on schema figi_private to %s', v_role);
+    execute format('grant select on figi_private.period_answers to %s', v_role);
+    execute format('grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval) to %s', v_role);
+  end loop;
+end
+$$;
