@@ -72,6 +72,8 @@ grant pgfigi_analyst to pgfigi_worker;
 grant execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) to pgfigi_worker;
 grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;
 grant execute on function public.refresh_stale(interval, integer) to pgfigi_worker;
+grant execute on function public.warm_mappings(text, text[], interval) to pgfigi_worker;
+grant execute on function figi_private.request_warming(text, text[], interval) to pgfigi_worker;
 grant execute on function public.clear_cache() to pgfigi_worker;
 -- purge_cache, which forgets everything, is left to the owner.
 
@@ -81,6 +83,7 @@ grant execute on function figi_private.release_claims(text, text[], text[], text
 grant execute on function figi_private.record_answers(jsonb, interval) to pgfigi_worker;
 grant execute on function figi_private.pending_requests(text[], text[]) to pgfigi_worker;
 grant execute on function figi_private.next_claim_in() to pgfigi_worker;
+grant execute on function figi_private.queue_size() to pgfigi_worker;
 
 -- What `pgfigi import` writes with.
 grant execute on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) to pgfigi_worker;

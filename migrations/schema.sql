@@ -1172,6 +1172,28 @@ AS $function$
   )::integer
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.open_sister(p_identifier_type text, p_identifier_value text)
+ RETURNS TABLE(id bigint, last_fetched_date timestamp with time zone)
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT m.id,
+     m.last_fetched_date
+    FROM public.security_mappings m
+   WHERE ((open_sister.p_identifier_type = 'ISIN'::text) AND ("left"(open_sister.p_identifier_value, 2) = ANY (ARRAY['US'::text, 'CA'::text])) AND (m.identifier_type = 'CUSIP'::text) AND (m.identifier_value = substr(open_sister.p_identifier_value, 3, 9)) AND (m.end_date IS NULL) AND (NOT m.has_no_results))
+ UNION ALL
+  SELECT m.id,
+     m.last_fetched_date
+    FROM public.security_mappings m
+   WHERE ((open_sister.p_identifier_type = 'CUSIP'::text) AND (m.identifier_type = 'ISIN'::text) AND (m.identifier_value >= (('US'::text || open_sister.p_identifier_value) || '0'::text)) AND (m.identifier_value <= (('US'::text || open_sister.p_identifier_value) || '9'::text)) AND (m.end_date IS NULL) AND (NOT m.has_no_results))
+ UNION ALL
+  SELECT m.id,
+     m.last_fetched_date
+    FROM public.security_mappings m
+   WHERE ((open_sister.p_identifier_type = 'CUSIP'::text) AND (m.identifier_type = 'ISIN'::text) AND (m.identifier_value >= (('CA'::text || open_sister.p_identifier_value) || '0'::text)) AND (m.identifier_value <= (('CA'::text || open_sister.p_identifier_value) || '9'::text)) AND (m.end_date IS NULL) AND (NOT m.has_no_results))
+ LIMIT 1;
+END;
+
 CREATE OR REPLACE FUNCTION figi_private.pending_requests(p_identifier_types text[], p_identifier_values text[])
  RETURNS TABLE(identifier_type text, identifier_value text)
  LANGUAGE sql
@@ -1202,6 +1224,17 @@ CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9.]|\.(?![0-9])|(?<![0-9])\.'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
+
+CREATE OR REPLACE FUNCTION figi_private.queue_size()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select count(*)
+  from figi_private.fetch_requests r
+  where r.gave_up_at is null
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
  RETURNS void
@@ -1630,6 +1663,92 @@ BEGIN ATOMIC
            WHERE ((q.identifier_type = i.identifier_type) AND (q.identifier_value = i.identifier_value))
           OFFSET 0) r);
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.request_warming(p_identifier_type text, p_identifier_values text[], p_max_age interval, OUT invalid bigint, OUT known bigint, OUT waiting bigint, OUT requested bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_type text := public.normalize_identifier_type(p_identifier_type);
+  v_a_minute_ago timestamptz := clock_timestamp() - interval '1 minute';
+begin
+  -- A type that is none makes every value invalid.
+  with given as materialized (
+    select
+      i.place,
+      case when v_type = 'ISIN' or p_identifier_type is null then public.normalize_isin(i.identifier_value) end as isin,
+      case when v_type = 'CUSIP' or p_identifier_type is null then public.normalize_cusip(i.identifier_value) end as cusip
+    from unnest(p_identifier_values) with ordinality as i (identifier_value, place)
+  ),
+  asked as materialized (
+    select
+      (case when g.isin is null then 'CUSIP' else 'ISIN' end) collate "C" as identifier_type,
+      coalesce(g.isin, g.cusip) collate "C" as identifier_value,
+      count(*) as times
+    from given g
+    where coalesce(g.isin, g.cusip) is not null
+    group by 1, 2
+    order by 1, 2
+  ),
+  judged as materialized (
+    select
+      a.identifier_type,
+      a.identifier_value,
+      a.times,
+      coalesce(own.last_fetched_date, sister.last_fetched_date) is not null
+        and figi_private.is_fresh(coalesce(own.last_fetched_date, sister.last_fetched_date), p_max_age) as is_known,
+      coalesce(asked_for.is_waiting, false) as is_waiting,
+      coalesce(asked_for.is_unfiltered, false) as is_unfiltered
+    from asked a
+    left join lateral (
+      select m.last_fetched_date
+      from public.security_mappings m
+      where m.identifier_type = a.identifier_type
+        and m.identifier_value = a.identifier_value
+        and m.end_date is null
+      offset 0
+    ) own on true
+    left join lateral (
+      select s.last_fetched_date
+      from figi_private.open_sister(a.identifier_type, a.identifier_value) s
+      where own.last_fetched_date is null
+      offset 0
+    ) sister on true
+    left join lateral (
+      select
+        bool_or(r.gave_up_at > v_a_minute_ago or (r.gave_up_at is null and r.priority <= 1)) as is_waiting,
+        bool_or(r.gave_up_at is null and r.unfiltered) as is_unfiltered
+      from figi_private.fetch_requests r
+      where r.identifier_type = a.identifier_type
+        and r.identifier_value = a.identifier_value
+    ) asked_for on true
+  ),
+  -- A more urgent request goes on in the round that a less urgent one has reached.
+  appended as (
+    insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
+    select j.identifier_type, j.identifier_value, 1, j.is_unfiltered
+    from judged j
+    where not j.is_known
+      and not j.is_waiting
+  )
+  select
+    coalesce(cardinality(p_identifier_values), 0) - coalesce(sum(j.times), 0),
+    coalesce(sum(j.times) filter (where j.is_known), 0),
+    coalesce(sum(j.times) filter (where not j.is_known), 0) - count(*) filter (where not j.is_known and not j.is_waiting),
+    count(*) filter (where not j.is_known and not j.is_waiting)
+  into invalid, known, waiting, requested
+  from judged j;
+
+  if requested > 0 then
+    perform figi_private.add_fetch_job();
+  end if;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.reserve_api_slot(p_budget text, p_capacity integer, p_window interval)
  RETURNS interval
@@ -2846,6 +2965,16 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.warm_mappings(identifier_type text, identifier_values text[], max_age interval DEFAULT NULL::interval)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select w.requested
+  from figi_private.request_warming(warm_mappings.identifier_type, warm_mappings.identifier_values, warm_mappings.max_age) w
+$function$;
+
 comment on column figi_private.api_budgets.blocked_until is
   'Nobody sends before this instant: OpenFIGI said 429, or that nothing remains.';
 
@@ -3038,6 +3167,9 @@ comment on function figi_private.only_period(timestamp with time zone,timestamp 
 comment on function figi_private.open_api_slots(text,integer,interval) is
   'How many requests could be sent under the budget at this moment without waiting.';
 
+comment on function figi_private.open_sister(text,text) is
+  'The open positive mapping of the sister identifier: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. No row where there is none.';
+
 comment on function figi_private.pending_requests(text[],text[]) is
   'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
 
@@ -3046,6 +3178,9 @@ comment on function figi_private.period_row(text,text,text,timestamp with time z
 
 comment on function figi_private.plain_ticker(text) is
   'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';
+
+comment on function figi_private.queue_size() is
+  'How many requests wait or are under way, for whoever watches them become fewer.';
 
 comment on function figi_private.raise_overlap(bigint[]) is
   'Raises 23P01 for the first of these periods; does nothing for none.';
@@ -3067,6 +3202,9 @@ comment on function figi_private.request_fetch(text,text,smallint) is
 
 comment on function figi_private.request_ids(text[],text[]) is
   'The ids of all requests for these identifiers, waiting, claimed or given up.';
+
+comment on function figi_private.request_warming(text,text[],interval) is
+  'warm_mappings, and what became of the elements: how many are invalid, known and young enough, or wait already (or gave up within the last minute, or are a repetition of one that is requested), and how many were requested; together all of them.';
 
 comment on function figi_private.reserve_api_slot(text,integer,interval) is
   'Reserves the next instant at which one request may be sent under the budget, so that no window holds more than p_capacity of them, and returns how long to wait for it. Whoever wakes more than half a second late, or finds the budget blocked, gives the slot up and takes another.';
@@ -3178,6 +3316,9 @@ comment on function public.upsert_mapping(text,text,text,timestamp with time zon
 
 comment on function public.upsert_mappings(text[],text[],text[],timestamp with time zone,text[],text[],text[],text[],text[],text[],text[],text[],jsonb[],text) is
   'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Several calls in one transaction may deadlock with those of another: pass one set. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
+
+comment on function public.warm_mappings(text,text[],interval) is
+  'Requests a fetch, behind what people wait for, of whatever resolve_mapping would not answer from what is known and younger than max_age (null: the setting pgfigi.cache_max_age, else 60 days), and returns how many identifiers that were. identifier_type null: told from each value. What already waits, repetitions and what is no identifier are passed over; never waits for another session. Raises 25006 in a read-only transaction.';
 
 comment on schema figi_private is
   'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';

@@ -1,3 +1,8 @@
+drop function public.warm_mappings(text, text[], interval);
+drop function figi_private.request_warming(text, text[], interval);
+drop function figi_private.queue_size();
+drop function figi_private.open_sister(text, text);
+
 -- Lookups as they were: with the rest behind a gate, and told what is stale.
 
 -- Off the hot path: what the index probe of resolve_mapping did not answer. Repairs the identifier, looks under it and

@@ -102,3 +102,15 @@ export function fieldsOf(object: Readonly<Record<string, unknown>>): Fields {
   }
   return fields
 }
+
+/** What each column means to us; null where nothing, or what a better named one means already. */
+export function fieldsOfColumns(names: readonly string[]): (Field | null)[] {
+  const meanings = names.map(meaningOf)
+  return meanings.map((meaning, column) => {
+    if (meaning === null) return null
+    const isBetter = (other: Meaning | null, place: number) =>
+      other?.field === meaning.field &&
+      (other.rank < meaning.rank || (other.rank === meaning.rank && place < column))
+    return meanings.some(isBetter) ? null : meaning.field
+  })
+}

@@ -31,8 +31,12 @@ export class LongLines {
   }
 }
 
-/** The lines of a text, in arrays; their ends (LF, CRLF or CR) are taken off. */
-export async function* linesOf(text: AsyncIterable<string>, long?: LongLines): AsyncGenerator<Lines> {
+/** The lines of a text, in arrays; their ends (LF, CRLF or CR, or with `end` nothing but that) are taken off. */
+export async function* linesOf(
+  text: AsyncIterable<string>,
+  long?: LongLines,
+  end?: '\n' | '\r',
+): AsyncGenerator<Lines> {
   let rest = ''
   /** Of a line that is too long and has not ended yet. */
   let beginning: string | null = null
@@ -40,8 +44,8 @@ export async function* linesOf(text: AsyncIterable<string>, long?: LongLines): A
   for await (const chunk of text) {
     // A CR that ends the piece may be half of a CRLF, and waits for the next.
     const whole = rest + chunk
-    const isOpen = whole.endsWith('\r')
-    const lines = (isOpen ? whole.slice(0, -1) : whole).split(lineEnd(whole))
+    const isOpen = end === undefined && whole.endsWith('\r')
+    const lines = (isOpen ? whole.slice(0, -1) : whole).split(end ?? lineEnd(whole))
     const last = lines.pop() ?? ''
     if (beginning !== null && lines.length > 0) {
       long?.add(first, beginning)
@@ -59,7 +63,7 @@ export async function* linesOf(text: AsyncIterable<string>, long?: LongLines): A
     first += lines.length
   }
   if (beginning !== null) long?.add(first, beginning)
-  const last = rest.endsWith('\r') ? rest.slice(0, -1) : rest
+  const last = end === undefined && rest.endsWith('\r') ? rest.slice(0, -1) : rest
   if (last !== '') yield { first, lines: [last] }
 }
 

@@ -1,9 +1,9 @@
-import { ImportError } from '../errors/import_error.ts'
 import { isDump, readDump } from './dump.ts'
 import { isFtd, readFtd } from './ftd.ts'
 import { readJson } from './json.ts'
 import type { Item, ReadOptions } from './records.ts'
 import { rejectsHead } from './rejects.ts'
+import { requireText } from './require_text.ts'
 import type { Source } from './source.ts'
 import { readTabular } from './tabular.ts'
 import { beginningOf } from './text.ts'
@@ -21,18 +21,8 @@ export async function* read(source: Source, options: ReadOptions): AsyncGenerato
   for await (const items of readerOf(beginning, source)(source, options)) if (items.length > 0) yield items
 }
 
-/** How gzip and zip begin, read as a text. */
-const packed = ['\x1f\u2039', 'PK\x03\x04']
-
 function readerOf(beginning: string, { name }: Source): typeof readJson {
-  if (beginning.trim() === '') throw new ImportError(name, 'is empty.')
-  if (packed.some((magic) => beginning.startsWith(magic)))
-    throw new ImportError(name, 'is packed twice: unpack it once, and import what comes out.')
-  if (beginning.includes('\0'))
-    throw new ImportError(
-      name,
-      'is no text: a CSV, JSON or SEC file is needed, as it is or packed by gzip or zip.',
-    )
+  requireText(beginning, name)
   if (isDump(beginning)) return readDump
   if (/^\s*[{[]/.test(beginning)) return readJson
   return isFtd(beginning) ? readFtd : readTabular

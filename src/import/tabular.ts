@@ -1,18 +1,12 @@
 import { ImportError } from '../errors/import_error.ts'
-import { type DelimitedRecord, recordsOf } from './delimited.ts'
-import { type Field, type Fields, meaningOf } from './fields.ts'
+import { cellsOfLine, type DelimitedRecord, recordsOf } from './delimited.ts'
+import { type Field, type Fields, fieldsOfColumns } from './fields.ts'
 import { LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject } from './records.ts'
 import { SightingMaker } from './sightings.ts'
 import type { Source } from './source.ts'
+import { delimiterNamed, delimiters, plainCell } from './spreadsheets.ts'
 import { textOf } from './text.ts'
-
-const delimiters = [',', ';', '\t', '|']
-
-/** What a spreadsheet would run, our own export puts an apostrophe before. */
-const guarded = /^'(?=[=+\-@\t\r])/
-/** Keeps a spreadsheet from taking a CUSIP for a number. */
-const asText = /^="(.*)"$/
 
 /** The sightings of a table with named columns, whatever divides them. Throws an ImportError where columns are missing. */
 export async function* readTabular(source: Source, options: ReadOptions): AsyncGenerator<Item[]> {
@@ -57,22 +51,12 @@ function itemsOf(
   for (let column = 0; column < width; column += 1) {
     const field = fields[column]
     if (!field) continue
-    const cell = plain(cells[column] ?? '')
+    const cell = plainCell(cells[column] ?? '')
     if (cell !== '') isEmpty = false
     row[field] = cell
   }
   return isEmpty ? [] : maker.ofFields(row, origin)
 }
-
-function plain(cell: string): string {
-  const first = cell.charCodeAt(0)
-  if (first === 39) return cell.replace(guarded, '')
-  if (first === 61) return cell.replace(asText, '$1')
-  return cell
-}
-
-/** Excel's own first line, which says what divides the cells. */
-const separator = /^"?sep=([^"])"?$/i
 
 /** The first line that is not blank, no comment and not Excel's `sep=;`. */
 async function headerOf(source: Source): Promise<Header> {
@@ -80,21 +64,16 @@ async function headerOf(source: Source): Promise<Header> {
   for await (const { first, lines } of linesOf(textOf(source))) {
     for (const [n, line] of lines.entries()) {
       if (line.trim() === '' || line.startsWith('#')) continue
-      const delimiter = separator.exec(line)?.[1]
-      if (delimiter === undefined) return headerIn(line, first + n, source, candidates)
+      const delimiter = delimiterNamed(line)
+      if (delimiter === null) return headerIn(line, first + n, source, candidates)
       candidates = [delimiter]
     }
   }
   throw new ImportError(source.name, 'is empty.')
 }
 
-async function headerIn(
-  text: string,
-  line: number,
-  source: Source,
-  candidates: readonly string[],
-): Promise<Header> {
-  const headers = await Promise.all(candidates.map((delimiter) => headerWith(delimiter, text, line)))
+function headerIn(text: string, line: number, source: Source, candidates: readonly string[]): Header {
+  const headers = candidates.map((delimiter) => headerWith(delimiter, text, line))
   const best = headers.reduce((a, b) => (understood(b.header) > understood(a.header) ? b : a))
   const has = (field: Field) => best.header.fields.includes(field)
   const hasIdentifier = has('identifier') || has('cusip') || has('isin')
@@ -112,26 +91,12 @@ async function headerIn(
 
 const understood = ({ fields }: Header) => fields.filter((field) => field !== null).length
 
-async function headerWith(
+function headerWith(
   delimiter: string,
   text: string,
   line: number,
-): Promise<{ header: Header; names: readonly string[] }> {
-  let names: readonly string[] = []
-  async function* pieces() {
-    yield { first: line, lines: [text] }
-  }
-  for await (const records of recordsOf(pieces(), delimiter)) names = records[0]?.cells ?? names
-  const meanings = names.map((name) => meaningOf(plain(name.trim())))
-  const fields = meanings.map((meaning, column) => {
-    const better = meanings.some(
-      (other, place) =>
-        other?.field === meaning?.field &&
-        other &&
-        meaning &&
-        (other.rank < meaning.rank || (other.rank === meaning.rank && place < column)),
-    )
-    return meaning === null || better ? null : meaning.field
-  })
+): { header: Header; names: readonly string[] } {
+  const names = cellsOfLine(text, delimiter)
+  const fields = fieldsOfColumns(names.map((name) => plainCell(name.trim())))
   return { header: { line, delimiter, width: names.length, fields }, names }
 }

@@ -57,6 +57,12 @@ async function dump(sql: Sql): Promise<string> {
   }
 }
 
+/** Undoes what came after the first migration, which made the tables. */
+async function backToTheFirst(url: string): Promise<void> {
+  const later = (await committedMigrations(migrationsFolder())).slice(1)
+  for (const { name } of later.reverse()) assert.is(await migrateDown(url), name)
+}
+
 async function tables(sql: Sql): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select format('%s.%s', schemaname, tablename) collate "C" as name
@@ -113,7 +119,8 @@ test('it leaves nothing of ours but the library schemas, and what is not ours as
     await sql`insert into public.holdings values (${APPLE})`
     await sql`select graphile_worker.add_job('fetch_mappings')`
     await sql`select graphile_worker.add_job('their_task')`
-    assert.is(await migrateDown(url), (await committedMigrations(migrationsFolder())).at(-1)?.name)
+    await backToTheFirst(url)
+    assert.is(await migrateDown(url), (await committedMigrations(migrationsFolder()))[0]?.name)
 
     const left = await sql<{ name: string }[]>`
       select pg_describe_object(d.classid, d.objid, 0) collate "C" as name
@@ -197,6 +204,7 @@ async function refused(
 test('where rows would be lost it refuses and counts them, unless it is forced', () =>
   withDatabase(async (database) => {
     const { sql, url } = database
+    await backToTheFirst(url)
     await observe(sql, 'CUSIP', APPLE, 'AAPL')
     for (const n of [2, 3]) await resolve(sql, 'CUSIP', makeCusip(n))
     const error = await refused(database, {}, 'data_would_be_lost', 'public.security_mappings has 1 row,')
@@ -209,7 +217,8 @@ test('where rows would be lost it refuses and counts them, unless it is forced',
 
 test("a user's view, foreign key or column on what is ours stops it, forced or not, and is named", () =>
   withDatabase(async (database) => {
-    const { sql } = database
+    const { sql, url } = database
+    await backToTheFirst(url)
     for (const [create, name, drop] of [
       [
         'create view public.mine as select * from public.current_mappings',
@@ -271,6 +280,7 @@ test('without an undo file, and on top of a migration that it does not know, it 
 test('it waits for a session in the way, and gives up after a while with its name', () =>
   withDatabase(async (database) => {
     const { url } = database
+    await backToTheFirst(url)
     await using session = await openSession(url)
     await session.sql`set application_name to 'a report'`
     await session.sql`begin`

@@ -126,6 +126,8 @@ test('what plpgsql calls by a bare name is in pg_catalog, or the search_path is 
       `public.mapping_changes('2020-01-01')`,
       `public.stale_mappings('0')`,
       `public.refresh_stale('0')`,
+      `public.warm_mappings('CUSIP', '{594918104,x}')`,
+      `figi_private.queue_size()`,
       `public.cache_stats()`,
       `figi_private.claim_requests('me', 10, 10, '1 minute')`,
       `figi_private.next_claim_in()`,

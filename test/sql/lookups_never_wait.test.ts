@@ -81,6 +81,7 @@ test('a lookup of an identifier that another session is upserting, closing or cl
       `select from upsert_mapping('CUSIP', '${makeCusip(3)}', 'FIRST')`,
       `select clear_cache()`,
       `select refresh_stale('0')`,
+      `select warm_mappings('CUSIP', array['${makeCusip(3)}'])`,
       `select from figi_private.claim_requests('me', 100, 100, '1 minute')`,
       `select figi_private.record_answers('[{"identifier_type": "CUSIP", "identifier_value": "${makeCusip(3)}", "outcome": "listing", "ticker": "T"}]')`,
       `select figi_private.release_claims('me', array['CUSIP'], array['${makeCusip(3)}'], 'error')`,

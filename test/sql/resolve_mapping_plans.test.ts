@@ -374,7 +374,8 @@ test('a search_path that lacks public, or puts other things first, changes no an
         cross join lateral public.resolve_mapping('CUSIP', h.cusip) r
         order by h.place`
       assert.equal(values(rows), held, path)
-      const [then] = await sql`select ticker from public.resolve_mapping('CUSIP', ${makeCusip(0)}, clock_timestamp())`
+      const [then] =
+        await sql`select ticker from public.resolve_mapping('CUSIP', ${makeCusip(0)}, clock_timestamp())`
       assert.is(then?.ticker, 'T0', path)
     }
   })

@@ -1,0 +1,50 @@
+import { requireText } from '../import/require_text.ts'
+import type { Source } from '../import/source.ts'
+import { beginningOf } from '../import/text.ts'
+import type { Holdings, Wanted } from './holdings.ts'
+import { openJsonLines } from './json_lines.ts'
+import { openTable } from './table.ts'
+
+/** What is looked at to tell how a file is laid out, in characters. */
+const beginningLength = 256 * 1024
+
+/**
+ * A file of holdings, and where its identifiers are, told from its beginning. Throws an ImportError for what is neither a
+ * table nor JSON lines, and a ColumnError where a column cannot be found.
+ */
+export async function openHoldings(source: Source, wanted: Wanted): Promise<Holdings> {
+  const beginning = await beginningOf(source, beginningLength)
+  requireText(beginning, source.name)
+  const file = {
+    source,
+    beginning,
+    isWhole: beginning.length < beginningLength,
+    isMarked: await isMarked(source),
+    lineEnd: lineEndOf(beginning),
+  }
+  return /^\s*[{[]/.test(beginning) ? openJsonLines(file, wanted) : openTable(file, wanted)
+}
+
+/** A file, and its first characters. */
+export interface Beginning {
+  readonly source: Source
+  readonly beginning: string
+  /** Whether that is all of it. */
+  readonly isWhole: boolean
+  readonly isMarked: boolean
+  readonly lineEnd: '\n' | '\r\n' | '\r'
+}
+
+function lineEndOf(beginning: string): Beginning['lineEnd'] {
+  const place = beginning.indexOf('\n')
+  if (place === -1) return beginning.includes('\r') ? '\r' : '\n'
+  return beginning[place - 1] === '\r' ? '\r\n' : '\n'
+}
+
+async function isMarked(source: Source): Promise<boolean> {
+  for await (const chunk of source.bytes()) {
+    const mark = chunk.subarray(0, 3).toString('hex')
+    return mark === 'efbbbf' || /^(fffe|feff)/.test(mark)
+  }
+  return false
+}
