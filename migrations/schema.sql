@@ -2609,19 +2609,26 @@ CREATE OR REPLACE FUNCTION public.resolve_mapping(identifier_type text, identifi
 AS $function$
   select r.*
   from coalesce(
-    (
-      select p.answer
-      from figi_private.period_answers p
-      where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
-        and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
-        and case
-          when resolve_mapping.as_of is null
-          then p.end_date is null and p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age)
-          else
-            p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
-            and coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true)
-        end
-    ),
+    case
+      when resolve_mapping.as_of is null
+      then (
+        select p.answer
+        from figi_private.period_answers p
+        where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+          and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+          and p.end_date is null
+          and case when p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age) then true end
+      )
+      else (
+        select case when coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true) then p.answer end
+        from figi_private.period_answers p
+        where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+          and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+          and p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
+        order by p.start_date desc
+        limit 1
+      )
+    end,
     figi_private.resolve_rest(
       resolve_mapping.identifier_type,
       resolve_mapping.identifier_value,

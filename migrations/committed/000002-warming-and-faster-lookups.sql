@@ -1,5 +1,5 @@
 --! Previous: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
---! Hash: sha1:7124035e27af4f0b9fe07861180d00a35e11aebc
+--! Hash: sha1:d776aaffcef307096c2ca9a6874297d55a07f3f9
 --! Message: warming and faster lookups
 
 --! Included functions/open_sister.sql
@@ -301,11 +301,12 @@ comment on function figi_private.resolve_rest(text, text, timestamptz, interval)
 --! EndIncluded functions/resolve_rest.sql
 --! Included functions/resolve_mapping.sql
 -- The hot path. One statement that the planner inlines into the caller's query: probe the index with the value as it
--- came, and only where that finds nothing fresh call resolve_rest. A literal as_of => null folds the case away, and
--- leaves the partial index on the open rows.
+-- came, and only where that finds nothing fresh call resolve_rest. A literal as_of => null folds the second probe away. As of
+-- an instant, the last period that began before it is the only one that can cover it: one row is read, however many there are.
 -- Its body is text, and short: a body of "begin atomic" is stored as a tree in text form, and reading that took longer at
 -- every planning than parsing this. So whatever it names is named in full, operators and the collation included: the
--- caller's search_path decides nothing. Without a selectivity to estimate, "coalesce(..., true)" is cheaper than "or".
+-- caller's search_path decides nothing. The comparison of the age stands in a "case", where the planner does not estimate
+-- how many rows it leaves.
 create or replace function public.resolve_mapping(
   identifier_type text,
   identifier_value text,
@@ -319,19 +320,26 @@ rows 1
 as $$
   select r.*
   from coalesce(
-    (
-      select p.answer
-      from figi_private.period_answers p
-      where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
-        and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
-        and case
-          when resolve_mapping.as_of is null
-          then p.end_date is null and p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age)
-          else
-            p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
-            and coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true)
-        end
-    ),
+    case
+      when resolve_mapping.as_of is null
+      then (
+        select p.answer
+        from figi_private.period_answers p
+        where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+          and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+          and p.end_date is null
+          and case when p.age operator(pg_catalog.<) coalesce(resolve_mapping.max_age, p.default_max_age) then true end
+      )
+      else (
+        select case when coalesce(p.end_date operator(pg_catalog.>) resolve_mapping.as_of, true) then p.answer end
+        from figi_private.period_answers p
+        where p.identifier_type operator(pg_catalog.=) (resolve_mapping.identifier_type collate pg_catalog."C")
+          and p.identifier_value operator(pg_catalog.=) (resolve_mapping.identifier_value collate pg_catalog."C")
+          and p.start_date operator(pg_catalog.<=) resolve_mapping.as_of
+        order by p.start_date desc
+        limit 1
+      )
+    end,
     figi_private.resolve_rest(
       resolve_mapping.identifier_type,
       resolve_mapping.identifier_value,
