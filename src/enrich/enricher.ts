@@ -43,7 +43,7 @@ export interface Summary {
   odd: number
 }
 
-const blockSize = 5_000
+const blockSize = 2000
 
 /** Blocks that are being looked up. */
 const lookupsAtOnce = 3

@@ -16,7 +16,7 @@ export interface ResolverOptions {
 }
 
 /** Answers that are remembered between blocks, twice at most: files repeat their securities. */
-const remembered = 40_000
+const remembered = 20_000
 
 /** One identifier at one time, however many rows ask for it. */
 interface Entry {

@@ -3,7 +3,7 @@ import type { Enricher, Summary } from '../../enrich/enricher.ts'
 import type { HoldingsFile } from '../../holdings/open_holdings_file.ts'
 import type { Identifier } from '../../identifiers.ts'
 import type { Context } from '../context.ts'
-import { keepHeapSmall } from '../keep_heap_small.ts'
+import { growHeapSlowly, keepYoungHeap } from '../keep_heap_small.ts'
 import { counted, print, printable, tell } from '../output.ts'
 import { parseDayOrInstant } from '../points_in_time.ts'
 import { UsageError } from '../usage_error.ts'
@@ -36,6 +36,9 @@ Examples:
 
 Exit code 1 where something could not be looked up, and with --strict where a row has no ticker in the end.`
 
+/** Blocks, of which as many as ever are under way by then. */
+const callsUntilGrown = 10
+
 export function addEnrich(program: Command, context: Context): void {
   program
     .command('enrich')
@@ -62,7 +65,7 @@ export function addEnrich(program: Command, context: Context): void {
 async function enrich(path: string, options: EnrichOptions, context: Context): Promise<number> {
   if (options.asOf !== undefined && options.asOfColumn !== undefined)
     throw new UsageError('Give either --as-of or --as-of-column: one time for all rows, or the time of each.')
-  keepHeapSmall()
+  growHeapSlowly()
   const { openConnection } = await import('../connection.ts')
   const { fileTarget, stdoutTarget } = await import('../export_target.ts')
   const { Progress } = await import('../progress.ts')
@@ -84,6 +87,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   }
   const now = new Date()
   const maxAgeDays = config.cacheMaxAgeDays ?? null
+  let calls = 0
   const enricher = new Enricher({
     holdings: file.holdings,
     timeOf: options.asOfColumn === undefined ? oneTime(options.asOf, now) : ownTimes(now),
@@ -91,7 +95,11 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
       knownMappings(connection.sql, identifiers, { asOf, maxAgeDays, isRequesting: options.fetch }),
     fetch: options.fetch ? fetcherOpenedLater(context, openedLater) : undefined,
     onWarning: say,
-    onProgress: () => progress && showProgress(enricher, progress, file.size, config),
+    onProgress: () => {
+      calls += 1
+      if (calls === callsUntilGrown) keepYoungHeap()
+      if (progress) showProgress(enricher, progress, file.size, config)
+    },
     signal: context.signal,
   })
   tellNames(enricher, say)
