@@ -103,11 +103,19 @@ export function cusipCheckDigit(first8: Raw): string | null {
  */
 export function isinCheckDigit(first11: Raw): string | null {
   if (first11?.length !== 11 || !elevenOfIsin.test(first11)) return null
-  const digits = Array.from(first11, (character) => alphabet.indexOf(character)).join('')
   let sum = 0
-  for (let fromRight = 0; fromRight < digits.length; fromRight += 1) {
-    const digit = Number(digits.at(-1 - fromRight))
-    sum += digitSum(fromRight % 2 === 0 ? digit * 2 : digit)
+  let isDoubled = true
+  for (let place = 10; place >= 0; place -= 1) {
+    // A letter stands for two digits; from the right, every other one counts twice.
+    for (
+      let rest = alphabet.indexOf(first11.charAt(place)), isLast = false;
+      !isLast;
+      rest = Math.floor(rest / 10)
+    ) {
+      sum += digitSum((rest % 10) * (isDoubled ? 2 : 1))
+      isDoubled = !isDoubled
+      isLast = rest < 10
+    }
   }
   return checkDigitOf(sum)
 }

@@ -5,6 +5,7 @@ import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { packageRoot } from '../package_root.ts'
 import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
+import { addEnrich } from './commands/enrich.ts'
 import { addExport } from './commands/export.ts'
 import { addHistory } from './commands/history.ts'
 import { addImport } from './commands/import.ts'
@@ -45,6 +46,7 @@ const commands = [
   addResolve,
   addHistory,
   addChanges,
+  addEnrich,
   addExport,
   addStats,
   addRefresh,

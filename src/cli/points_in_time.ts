@@ -1,14 +1,10 @@
 import { InvalidArgumentError } from 'commander'
-import { isDay } from '../as_of.ts'
-
-const instant = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(?:(Z)|([+-]\d{2}):?(\d{2}))$/i
+import { parseAsOf } from '../as_of.ts'
 
 /** A day as it is (YYYY-MM-DD), or an instant, which needs its zone, as a Date. */
 export function parseDayOrInstant(text: string): Date | string {
-  if (isDay(text)) return text
-  const [, day = '', time, zulu, hours, minutes] = instant.exec(text) ?? []
-  const date = new Date(`${day}T${time}${zulu ? 'Z' : `${hours}:${minutes}`}`)
-  if (isDay(day) && !Number.isNaN(date.getTime())) return date
+  const given = parseAsOf(text)
+  if (given !== null) return given
   throw new InvalidArgumentError(
     'It is a day (2021-03-09, the whole day in UTC) or an instant with its zone (2021-03-09T14:30:00Z).',
   )

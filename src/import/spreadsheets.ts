@@ -14,6 +14,14 @@ export function plainCell(cell: string): string {
   return cell
 }
 
+/** What a spreadsheet would run as a formula begins with one of these; the full-width forms pass for them in some. */
+const runs = /^[=+\-@\t\r＝＋－＠]/
+
+/** A text from outside for a cell: what a spreadsheet would run gets an apostrophe before it. As public.spreadsheet_safe. */
+export function safeCell(text: string): string {
+  return runs.test(text) ? `'${text}` : text
+}
+
 const separator = /^"?sep=([^"])"?$/i
 
 /** What divides the cells, by Excel's own first line (`sep=;`); null for any other line. */

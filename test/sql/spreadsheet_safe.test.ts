@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { safeCell } from '../../src/import/spreadsheets.ts'
 import { withRollback } from '../support/database.ts'
 
 const test = suite('spreadsheet_safe')
@@ -14,6 +15,11 @@ test('puts an apostrophe before what a spreadsheet would run, and leaves everyth
     assert.equal(
       rows.map((row) => row.safe),
       [...formulas.map((text) => `'${text}`), ...plain, null],
+    )
+    assert.equal(
+      [...formulas, ...plain].map(safeCell),
+      rows.slice(0, -1).map((row) => row.safe),
+      'and safeCell does the same',
     )
   })
 })

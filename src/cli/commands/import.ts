@@ -1,9 +1,9 @@
 import { basename, resolve } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import type { Command } from 'commander'
 import type { Counts } from '../../import/importer.ts'
 import type { RejectsFile } from '../../import/rejects.ts'
 import type { Context } from '../context.ts'
+import { keepHeapSmall } from '../keep_heap_small.ts'
 import { counted, print, printable, tell } from '../output.ts'
 import { parseType } from '../parse_type.ts'
 import { UsageError } from '../usage_error.ts'
@@ -55,10 +55,7 @@ async function importPaths(
   options: ImportOptions,
   context: Context,
 ): Promise<number> {
-  // What is read does not last: V8 may collect it soon instead of growing. As fast, in half the memory (measured);
-  // --optimize-for-size would take half as long again.
-  setFlagsFromString('--semi-space-growth-factor=1')
-  setFlagsFromString('--heap-growing-percent=60')
+  keepHeapSmall()
   const now = Date.now()
   const observedAt = await observedAtOf(options, now)
   const rejectsPath = rejectsPathOf(paths, options)

@@ -120,7 +120,7 @@ export const files: Measurement = {
 }
 
 /** Runs `pgfigi` from the sources; fails where it does. Peak memory 0 off Linux. */
-async function command(
+export async function command(
   databaseUrl: string,
   args: readonly string[],
 ): Promise<{ ms: number; peakMiB: number }> {
