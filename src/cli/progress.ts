@@ -13,6 +13,7 @@ export class Progress implements Disposable {
   #timer: NodeJS.Timeout | null = null
   #total: number | null
   #done = 0
+  #note: string | null = null
 
   /** Total null: nobody knows how much there is. */
   constructor({ stderr, signal }: Pick<Context, 'stderr' | 'signal'>, noun: string, total: number | null) {
@@ -34,6 +35,11 @@ export class Progress implements Disposable {
     this.#done = done
     this.#total = total
     this.#bar?.update(done)
+  }
+
+  /** What to say behind the bar instead of a guess of the time left; null: that guess. */
+  note(text: string | null): void {
+    this.#note = text
   }
 
   /** Takes the bar away, before something else is written to the same terminal; it comes back below that. */
@@ -58,12 +64,14 @@ export class Progress implements Disposable {
     if (this.#total === null) return `${done} ${this.#noun}, ${duration(seconds)}`
     const share = this.#total === 0 ? 1 : Math.min(this.#done / this.#total, 1)
     const full = Math.round(share * barLength)
-    const left = share > 0.05 && seconds > 3 ? `, about ${duration(seconds / share - seconds)} left` : ''
+    const guess = share > 0.05 && seconds > 3 ? `, about ${duration(seconds / share - seconds)} left` : ''
+    const left = this.#note === null ? guess : `, ${this.#note}`
     return `[${'='.repeat(full)}${'-'.repeat(barLength - full)}] ${done} of ${this.#total.toLocaleString('en-US')} ${this.#noun}${left}`
   }
 }
 
-function duration(seconds: number): string {
+/** `45 s`, `12 min`, `1.5 h` */
+export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
