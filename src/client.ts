@@ -5,6 +5,7 @@ import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
 import { type CacheStats, cacheStats, clearCache, purgeCache, refreshStale } from './database/cache.ts'
 import { type Lookup, type ResolvedMapping, resolveMany } from './database/lookups.ts'
+import { queueSize } from './database/warming.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
 import { createLanes } from './lanes.ts'
@@ -147,8 +148,18 @@ export class OpenFIGIClient implements AsyncDisposable {
     const requested = await database.require((sql) =>
       refreshStale(sql, this.#maxAgeDays, options.maxRows ?? null),
     )
-    if (options.wait) await (await database.fetcher()).drain()
+    if (options.wait) await this.fetchRequested()
     return requested
+  }
+
+  /** How many requests wait to be fetched, or are being fetched, by whomever. */
+  async pendingRequests(): Promise<number> {
+    return this.#needsDatabase().require(queueSize)
+  }
+
+  /** Fetches what has been requested, by whomever, until nothing is left that can be asked for now. */
+  async fetchRequested(): Promise<void> {
+    await (await this.#needsDatabase().fetcher()).drain()
   }
 
   /**

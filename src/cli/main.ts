@@ -15,6 +15,7 @@ import { addRefresh } from './commands/refresh.ts'
 import { addResolve } from './commands/resolve.ts'
 import { addStart } from './commands/start.ts'
 import { addStats } from './commands/stats.ts'
+import { addWarm } from './commands/warm.ts'
 import { addWorker } from './commands/worker.ts'
 import { createContext } from './context.ts'
 import { report } from './report.ts'
@@ -50,6 +51,7 @@ const commands = [
   addExport,
   addStats,
   addRefresh,
+  addWarm,
   addImport,
   addClear,
   addMigrate,

@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { OpenFIGIClient } from '../../client.ts'
 import type { Context } from '../context.ts'
-import { counted, print, tell } from '../output.ts'
+import { counted, print } from '../output.ts'
 
 interface RefreshOptions {
   readonly maxRows?: number
@@ -34,6 +32,7 @@ export function addRefresh(program: Command, context: Context): void {
 
 async function refresh({ maxRows, wait, json }: RefreshOptions, context: Context): Promise<number> {
   const { openSession } = await import('../session.ts')
+  const { drain } = await import('../drain.ts')
   await using session = await openSession(context)
   const { client } = session
   const requested = await client.refreshStaleCacheEntries(maxRows === undefined ? {} : { maxRows })
@@ -43,41 +42,6 @@ async function refresh({ maxRows, wait, json }: RefreshOptions, context: Context
   )
   if (wait) await drain(client, context)
   return 0
-}
-
-async function drain(client: OpenFIGIClient, context: Context): Promise<void> {
-  const { Progress } = await import('../progress.ts')
-  const { pending } = await client.getCacheStats()
-  using progress = new Progress(context, 'identifiers', pending)
-  const done = new AbortController()
-  const watching = context.stderr.isTTY ? watch(client, progress, pending, done.signal) : null
-  try {
-    await client.refreshStaleCacheEntries({ maxRows: 0, wait: true })
-    context.signal.throwIfAborted()
-  } finally {
-    done.abort()
-    await watching
-  }
-  const left = (await client.getCacheStats()).pending
-  if (left > 0)
-    tell(context, `${counted(left, 'identifier')} could not be fetched yet; a worker tries again.`)
-}
-
-/** Moves the bar by what is still pending; others may add to it meanwhile. */
-async function watch(
-  client: OpenFIGIClient,
-  progress: { update(done: number, total: number): void },
-  atFirst: number,
-  signal: AbortSignal,
-): Promise<void> {
-  let total = atFirst
-  while (!signal.aborted) {
-    await sleep(1000, undefined, { signal }).catch(() => {})
-    const stats = signal.aborted ? null : await client.getCacheStats().catch(() => null)
-    if (!stats) continue
-    total = Math.max(total, stats.pending)
-    progress.update(total - stats.pending, total)
-  }
 }
 
 function parseCount(text: string): number {
