@@ -1758,6 +1758,7 @@ declare
   v_given public.security_mappings[];
   v_reasons text[];
   v_is_there boolean[];
+  v_opened bigint;
 begin
   select array_agg(m order by r.place)
   into v_given
@@ -1824,6 +1825,8 @@ begin
   ) taken on true
   where v_reasons[g.place] is null
     and not v_is_there[g.place];
+  get diagnostics v_opened = row_count;
+  perform figi_private.notify_changes(0, v_opened, (select min(g.start_date) from unnest(v_given) g));
 
   -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
   perform pg_advisory_xact_lock(1718183785, 256);
