@@ -1,13 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import postgres from 'postgres'
 import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from './connect.ts'
 import { within } from './deadline.ts'
 import { explained } from './faults.ts'
-import { provesNotifications } from './notifications.ts'
+import { openListening } from './notifications.ts'
 
 export interface ChangeListenerOptions {
   /** The server itself: through a transaction pooler no notification arrives. */
@@ -92,15 +90,13 @@ export class ChangeListener {
     lost.promise.catch(() => {})
     const isOver = () => lost.reject(new DeadlineError('The listening connection', 0))
     this.#stop.signal.addEventListener('abort', isOver, { once: true })
-    const hello = `pgfigi_${randomUUID()}`
-    const heard = Promise.withResolvers<void>()
-    const sql = listening(this.#options.url, isOver, (channel) => {
-      if (channel === hello) heard.resolve()
-      else this.#options.onChange()
+    const { sql, hears } = openListening(this.#options.url, {
+      onNotice: this.#options.onChange,
+      onClose: isOver,
     })
     try {
       await this.#answer(sql`listen mapping_changes`, lost.promise)
-      if (!(await provesNotifications(sql, this.#options.url, hello, heard.promise))) throw throughPooler()
+      if (!(await hears())) throw throughPooler()
       for (;;) {
         this.#beat = await this.#ask(sql, lost.promise)
         onBeat()
@@ -136,21 +132,4 @@ function throughPooler(): DatabaseError {
     'notifications do not arrive: is this a transaction pooler such as PgBouncer? Name the server itself in DATABASE_DIRECT_URL (dbDirectUrl)',
     undefined,
   )
-}
-
-/** One connection that stays; the driver's own listen() does not tell when it is lost. */
-function listening(url: string, onclose: () => void, onnotify: (channel: string) => void): Sql {
-  const options = {
-    max: 1,
-    idle_timeout: 0,
-    max_lifetime: null,
-    connect_timeout: 5,
-    prepare: false,
-    fetch_types: false,
-    onnotice: () => {},
-    onclose,
-    onnotify,
-    connection: { application_name: 'pgfigi listener' },
-  }
-  return postgres(url, options)
 }
