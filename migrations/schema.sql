@@ -756,13 +756,21 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
 AS $function$
 declare
   v_rows bigint := (select count(*) from new_rows);
+  v_bytes bigint;
 begin
   perform figi_private.lock_stripes(array(
     select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
     from new_rows n
   ));
+  if v_rows > 1000 then
+    -- Also where the table has been partitioned.
+    v_bytes := pg_relation_size('public.security_mappings') + (
+      select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
+      from pg_partition_tree('public.security_mappings') t
+    );
+  end if;
   -- 40 rows fill a page.
-  if v_rows > 1000 and v_rows > 10 * pg_relation_size('public.security_mappings') / current_setting('block_size')::int then
+  if v_rows > 10 * v_bytes / current_setting('block_size')::int then
     perform
       set_config('enable_hashjoin', 'on', true),
       set_config('enable_seqscan', 'on', true),

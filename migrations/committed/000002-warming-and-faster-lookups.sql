@@ -1,8 +1,6 @@
 --! Previous: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
---! Hash: sha1:aae456de304cbf443f4170adc8f92473f38cf857
+--! Hash: sha1:f08a25ee94c5534e998e9d3884ace236c34b2ce9
 --! Message: warming and faster lookups
-
--- The migration to come. `npm run db:watch` applies it at every save, so it has to bear being run again.
 
 --! Included functions/restore_mappings.sql
 -- Rows of a dump, whole: with their ids where these are free, so that a dump read into an empty database gives the same
@@ -111,3 +109,82 @@ revoke execute on function figi_private.restore_mappings(jsonb) from public;
 comment on function figi_private.restore_mappings(jsonb) is
   'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
 --! EndIncluded functions/restore_mappings.sql
+
+
+--! Included functions/forbid_overlap_after_insert.sql
+-- The law that no constraint can hold cheaply (an exclusion constraint costs 14 times the insert): after each
+-- statement, take the locks that all writers take, then look whether a period overlaps another one.
+--
+-- A plan over a transition table is made at the session's first call and kept, for that call's number of rows. So it is
+-- left no choice: a probe of the index for each row, whose cost does not grow with the table; or, where a statement
+-- has written more than about a quarter of the table, one pass over it.
+create or replace function figi_private.forbid_overlap_after_insert()
+returns trigger
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+set enable_bitmapscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_nestloop to on
+set jit to off
+as $$
+declare
+  v_rows bigint := (select count(*) from new_rows);
+  v_bytes bigint;
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from new_rows n
+  ));
+  if v_rows > 1000 then
+    -- Also where the table has been partitioned.
+    v_bytes := pg_relation_size('public.security_mappings') + (
+      select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
+      from pg_partition_tree('public.security_mappings') t
+    );
+  end if;
+  -- 40 rows fill a page.
+  if v_rows > 10 * v_bytes / current_setting('block_size')::int then
+    perform
+      set_config('enable_hashjoin', 'on', true),
+      set_config('enable_seqscan', 'on', true),
+      set_config('enable_nestloop', 'off', true);
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      join public.security_mappings m
+        on m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+      where m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+      order by n.id
+      limit 1
+    ));
+  else
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      where exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = n.identifier_type
+          and m.identifier_value = n.identifier_value
+          and m.id <> n.id
+          and m.start_date < coalesce(n.end_date, 'infinity')
+          and coalesce(m.end_date, 'infinity') > n.start_date
+      )
+      order by n.id
+      limit 1
+    ));
+  end if;
+  return null;
+end
+$$;
+
+revoke execute on function figi_private.forbid_overlap_after_insert() from public;
+comment on function figi_private.forbid_overlap_after_insert() is
+  'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
+--! EndIncluded functions/forbid_overlap_after_insert.sql

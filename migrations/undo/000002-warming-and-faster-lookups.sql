@@ -1,4 +1,5 @@
--- As it was before dumps that are read back told who listens.
+-- As they were before dumps that are read back told who listens, and before the table could be partitioned.
+
 -- Rows of a dump, whole: with their ids where these are free, so that a dump read into an empty database gives the same
 -- table. One that contradicts what is there is refused.
 create or replace function figi_private.restore_mappings(p_rows jsonb)
@@ -101,3 +102,71 @@ $$;
 revoke execute on function figi_private.restore_mappings(jsonb) from public;
 comment on function figi_private.restore_mappings(jsonb) is
   'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
+
+-- The law that no constraint can hold cheaply (an exclusion constraint costs 14 times the insert): after each
+-- statement, take the locks that all writers take, then look whether a period overlaps another one.
+--
+-- A plan over a transition table is made at the session's first call and kept, for that call's number of rows. So it is
+-- left no choice: a probe of the index for each row, whose cost does not grow with the table; or, where a statement
+-- has written more than about a quarter of the table, one pass over it.
+create or replace function figi_private.forbid_overlap_after_insert()
+returns trigger
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+set enable_bitmapscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_nestloop to on
+set jit to off
+as $$
+declare
+  v_rows bigint := (select count(*) from new_rows);
+begin
+  perform figi_private.lock_stripes(array(
+    select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
+    from new_rows n
+  ));
+  -- 40 rows fill a page.
+  if v_rows > 1000 and v_rows > 10 * pg_relation_size('public.security_mappings') / current_setting('block_size')::int then
+    perform
+      set_config('enable_hashjoin', 'on', true),
+      set_config('enable_seqscan', 'on', true),
+      set_config('enable_nestloop', 'off', true);
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      join public.security_mappings m
+        on m.identifier_type = n.identifier_type
+        and m.identifier_value = n.identifier_value
+      where m.id <> n.id
+        and m.start_date < coalesce(n.end_date, 'infinity')
+        and coalesce(m.end_date, 'infinity') > n.start_date
+      order by n.id
+      limit 1
+    ));
+  else
+    perform figi_private.raise_overlap(array(
+      select n.id
+      from new_rows n
+      where exists (
+        select
+        from public.security_mappings m
+        where m.identifier_type = n.identifier_type
+          and m.identifier_value = n.identifier_value
+          and m.id <> n.id
+          and m.start_date < coalesce(n.end_date, 'infinity')
+          and coalesce(m.end_date, 'infinity') > n.start_date
+      )
+      order by n.id
+      limit 1
+    ));
+  end if;
+  return null;
+end
+$$;
+
+revoke execute on function figi_private.forbid_overlap_after_insert() from public;
+comment on function figi_private.forbid_overlap_after_insert() is
+  'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
