@@ -770,13 +770,21 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
 AS $function$
 declare
   v_rows bigint := (select count(*) from new_rows);
+  v_bytes bigint;
 begin
   perform figi_private.lock_stripes(array(
     select distinct figi_private.stripe_of(n.identifier_type, n.identifier_value)
     from new_rows n
   ));
+  if v_rows > 1000 then
+    -- Also where the table has been partitioned.
+    v_bytes := pg_relation_size('public.security_mappings') + (
+      select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
+      from pg_partition_tree('public.security_mappings') t
+    );
+  end if;
   -- 40 rows fill a page.
-  if v_rows > 1000 and v_rows > 10 * pg_relation_size('public.security_mappings') / current_setting('block_size')::int then
+  if v_rows > 10 * v_bytes / current_setting('block_size')::int then
     perform
       set_config('enable_hashjoin', 'on', true),
       set_config('enable_seqscan', 'on', true),
@@ -1858,6 +1866,7 @@ declare
   v_given public.security_mappings[];
   v_reasons text[];
   v_is_there boolean[];
+  v_opened bigint;
 begin
   select array_agg(m order by r.place)
   into v_given
@@ -1924,6 +1933,8 @@ begin
   ) taken on true
   where v_reasons[g.place] is null
     and not v_is_there[g.place];
+  get diagnostics v_opened = row_count;
+  perform figi_private.notify_changes(0, v_opened, (select min(g.start_date) from unnest(v_given) g));
 
   -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
   perform pg_advisory_xact_lock(1718183785, 256);

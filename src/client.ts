@@ -1,14 +1,13 @@
-import DataLoader from 'dataloader'
 import { checkedAsOf } from './as_of.ts'
 import { ClientDatabase, DatabaseAway } from './client_database.ts'
+import { ClientLookups } from './client_lookups.ts'
 import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
 import { type CacheStats, cacheStats, clearCache, purgeCache, refreshStale } from './database/cache.ts'
-import { type Lookup, type ResolvedMapping, resolveMany } from './database/lookups.ts'
+import type { Lookup, ResolvedMapping } from './database/lookups.ts'
 import { queueSize } from './database/warming.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
-import { createLanes } from './lanes.ts'
 import { createLogger, type Logger } from './log.ts'
 import { createInProcessBudget } from './openfigi/budget.ts'
 import { openFigiFrom } from './openfigi/from_config.ts'
@@ -37,15 +36,8 @@ export interface Resolution extends ResolvedMapping {
   readonly error: string | null
 }
 
-/** What has just been fetched is good enough, also where the age allowed is zero: else it would be fetched again at once. */
-const anyAgeDays = 36_500
-
 const whyNotRequested =
   'OpenFIGI answered with an error each time and is asked again a minute later, or the database is read-only'
-
-/** Lookups of one tick that go into one query; of more, the first misses are fetched while the others are looked up. */
-const lookupsAtOnce = 1_000
-const lookupQueriesAtOnce = 2
 
 /**
  * Tickers of CUSIPs and ISINs, from Postgres, and what Postgres does not know from OpenFIGI. Lookups made in the same tick
@@ -56,8 +48,7 @@ export class OpenFIGIClient implements AsyncDisposable {
   readonly #maxAgeDays: number | null
   readonly #apiOnly: ApiOnly
   readonly #database: ClientDatabase | null
-  readonly #lookups: DataLoader<Lookup, ResolvedMapping>
-  readonly #lookupsOfAnyAge: DataLoader<Lookup, ResolvedMapping>
+  readonly #lookups: ClientLookups | null
   readonly #logger: Logger
   #closed: Promise<void> | null = null
 
@@ -74,16 +65,9 @@ export class OpenFIGIClient implements AsyncDisposable {
       logger: this.#logger,
       maxKept: enableCache ? (options.maxKept ?? 100_000) : 0,
     })
-    const databaseOptions = {
-      maxConnections: options.maxConnections ?? 10,
-      prepare: options.prepare ?? true,
-      queryTimeoutMs: options.queryTimeoutMs ?? 10_000,
-      logger: this.#logger,
-      dispatcher,
-    }
+    const databaseOptions = { logger: this.#logger, dispatcher }
     this.#database = enableCache ? new ClientDatabase(this.#config, databaseOptions, this.#apiOnly) : null
-    this.#lookups = this.#loader(this.#maxAgeDays)
-    this.#lookupsOfAnyAge = this.#loader(anyAgeDays)
+    this.#lookups = this.#database && new ClientLookups(this.#config, this.#database, this.#logger)
   }
 
   /**
@@ -136,7 +120,9 @@ export class OpenFIGIClient implements AsyncDisposable {
    * included; how many rows. Lookups then miss, and fetch anew.
    */
   async clearCache({ purge = false }: { readonly purge?: boolean } = {}): Promise<number> {
-    return this.#needsDatabase().require(purge ? purgeCache : clearCache)
+    const cleared = await this.#needsDatabase().require(purge ? purgeCache : clearCache)
+    await this.#lookups?.hasChanged()
+    return cleared
   }
 
   /**
@@ -160,6 +146,7 @@ export class OpenFIGIClient implements AsyncDisposable {
   /** Fetches what has been requested, by whomever, until nothing is left that can be asked for now. */
   async fetchRequested(): Promise<void> {
     await (await this.#needsDatabase().fetcher()).drain()
+    await this.#lookups?.hasChanged()
   }
 
   /**
@@ -173,12 +160,14 @@ export class OpenFIGIClient implements AsyncDisposable {
   ): Promise<number> {
     const sql = await this.#needsDatabase().connections()
     const { importFile } = await import('./import/import_file.ts')
-    return importFile(path, {
+    const imported = await importFile(path, {
       sql,
       logger: this.#logger,
       preference: this.#config.listingPreference,
       observedAt: options.observedAt === undefined ? undefined : new Date(options.observedAt).getTime(),
     })
+    await this.#lookups?.hasChanged()
+    return imported
   }
 
   /** Ends what is under way within seconds, writes what is still to be written, closes all connections. */
@@ -193,6 +182,7 @@ export class OpenFIGIClient implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#apiOnly.close()
+    await this.#lookups?.close()
     await this.#database?.close()
   }
 
@@ -210,10 +200,16 @@ export class OpenFIGIClient implements AsyncDisposable {
     if (this.#closed) throw new LookupFailedError(identifier, 'the client is closed')
     const lookup = { identifier, asOf: asOf == null ? null : checkedAsOf(asOf) }
     try {
-      if (!this.#database) throw new DatabaseAway()
-      const known = await this.#lookups.load(lookup)
+      if (!this.#database || !this.#lookups) throw new DatabaseAway()
+      const recent = this.#lookups.recent(lookup)
+      if (recent) return recent
+      const { results, place } = this.#lookups.nearest(lookup)
+      let known = (await results)[place] as ResolvedMapping | null
+      if (!this.#lookups.suffices(lookup, known)) known = await this.#lookups.primary(lookup, known)
       if (asOf || !wait) return known
-      if (known.fetch_requested) return await this.#fetch(lookup, known, await this.#database.fetcher())
+      if (known.fetch_requested) {
+        return await this.#fetch(lookup, known, this.#lookups, await this.#database.fetcher())
+      }
       if (known.status === 'miss') throw new LookupFailedError(identifier, whyNotRequested)
       return known
     } catch (error) {
@@ -223,7 +219,13 @@ export class OpenFIGIClient implements AsyncDisposable {
     }
   }
 
-  async #fetch(lookup: Lookup, known: ResolvedMapping, fetcher: Fetcher): Promise<ResolvedMapping> {
+  async #fetch(
+    lookup: Lookup,
+    known: ResolvedMapping,
+    lookups: ClientLookups,
+    fetcher: Fetcher,
+  ): Promise<ResolvedMapping> {
+    lookups.isFetching(lookup.identifier)
     const fetching = fetcher.want(lookup.identifier)
     // A ticker past its age is served while it is fetched anew.
     if (known.ticker !== null) return known
@@ -240,7 +242,7 @@ export class OpenFIGIClient implements AsyncDisposable {
       return failed((reason as Error).message, reason)
     }
     if (fetched?.outcome === 'error') return failed(`OpenFIGI answered: ${fetched.message}`)
-    const row = await this.#lookupsOfAnyAge.load(lookup)
+    const row = await lookups.fetched(lookup)
     const isNew = Number(row.last_fetched_date) > Number(known.last_fetched_date)
     return isNew
       ? row
@@ -256,16 +258,6 @@ export class OpenFIGIClient implements AsyncDisposable {
     } catch (error) {
       throw new LookupFailedError(identifier, (error as Error).message, { cause: error })
     }
-  }
-
-  /** Lookups made in the same tick travel in one query. */
-  #loader(maxAgeDays: number | null): DataLoader<Lookup, ResolvedMapping> {
-    const lanes = createLanes(lookupQueriesAtOnce)
-    return new DataLoader(
-      (lookups) =>
-        lanes(() => (this.#database as ClientDatabase).query((sql) => resolveMany(sql, lookups, maxAgeDays))),
-      { cache: false, maxBatchSize: lookupsAtOnce, batchScheduleFn: (send) => setImmediate(send) },
-    )
   }
 
   #needsDatabase(): ClientDatabase {

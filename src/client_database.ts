@@ -11,9 +11,6 @@ import { createFetcher } from './pipeline/create_fetcher.ts'
 import type { Fetcher } from './pipeline/fetcher.ts'
 
 export interface ClientDatabaseOptions {
-  readonly maxConnections: number
-  readonly prepare: boolean
-  readonly queryTimeoutMs: number
   readonly logger: Logger
   readonly dispatcher?: import('undici').Dispatcher | undefined
 }
@@ -73,6 +70,11 @@ export class ClientDatabase {
     }
   }
 
+  /** Its address, which the embedded one has once it is up. */
+  async url(): Promise<string> {
+    return (await this.#open()).database.url
+  }
+
   /** The fetcher; throws DatabaseAway as query does. */
   async fetcher(): Promise<Fetcher> {
     if (this.#isAway) throw new DatabaseAway()
@@ -115,9 +117,11 @@ export class ClientDatabase {
   }
 
   async #connect() {
-    const { logger, maxConnections, prepare, dispatcher, queryTimeoutMs } = this.#options
+    const { logger, dispatcher } = this.#options
+    const { client } = this.#config
+    const { queryTimeoutMs } = client
     const database = await openDatabase(this.#config)
-    const sql = connect(database.url, { max: maxConnections, prepare })
+    const sql = connect(database.url, { ...client, max: client.maxConnections })
     const onUnrecorded: ApiOnly['keep'] = (answers, receivedAt) => {
       this.#apiOnly.keep(answers, receivedAt)
       this.#leave(new DatabaseError('answers could not be written', undefined))
@@ -162,7 +166,7 @@ export class ClientDatabase {
   }
 
   #within<T>(query: PromiseLike<T>): Promise<T> {
-    return within(this.#options.queryTimeoutMs, 'The database', query)
+    return within(this.#config.client.queryTimeoutMs, 'The database', query)
   }
 
   async #flushAtTheEnd(): Promise<void> {

@@ -8,6 +8,10 @@ export interface OpenFIGIClientOptions {
   readonly apiKey?: string | undefined
   /** DATABASE_URL; without either, the embedded database. */
   readonly dbUrl?: string | undefined
+  /** DATABASE_READ_URL: a replica that lookups go to; what it does not know, and whatever is written, goes to `dbUrl`. */
+  readonly dbReadUrl?: string | undefined
+  /** DATABASE_DIRECT_URL: past a transaction pooler in `dbUrl`, the server itself, for `cacheInProcess` alone. */
+  readonly dbDirectUrl?: string | undefined
   /** OPENFIGI_CACHE_MAX_AGE_DAYS; without either, the database's setting pgfigi.cache_max_age, else 60. Zero: always stale. */
   readonly cacheMaxAgeDays?: number | undefined
   /** False does without a database: every lookup asks OpenFIGI. Default true. */
@@ -24,12 +28,21 @@ export interface OpenFIGIClientOptions {
   readonly timeoutMs?: number | undefined
   /** PGFIGI_HOME: the folder of the embedded database. */
   readonly home?: string | undefined
-  /** Most database connections. Default 10. */
+  /** PGFIGI_MAX_CONNECTIONS: most connections to each database. Default 10. */
   readonly maxConnections?: number | undefined
-  /** False behind a transaction pooler such as PgBouncer. Default true. */
+  /** PGFIGI_IDLE_TIMEOUT_SECONDS: connections that nobody uses are closed after so long; zero keeps them. Default 30. */
+  readonly idleTimeoutSeconds?: number | undefined
+  /** PGFIGI_CONNECTION_LIFETIME_SECONDS: connections are replaced after so long; zero: never. Default: 30 to 60 minutes. */
+  readonly connectionLifetimeSeconds?: number | undefined
+  /** PGFIGI_PREPARE: false behind a transaction pooler such as PgBouncer. Default true. */
   readonly prepare?: boolean | undefined
-  /** A database query that takes longer counts as "the database is away". Default 10000. */
+  /** PGFIGI_QUERY_TIMEOUT_MS: a database query that takes longer counts as "the database is away". Default 10000. */
   readonly queryTimeoutMs?: number | undefined
+  /**
+   * PGFIGI_CACHE_IN_PROCESS: so many hits and negatives are kept in the process, until they are past their age or anything
+   * changes in the database. Takes a connection of its own, not through a transaction pooler. Default 0: none.
+   */
+  readonly cacheInProcess?: number | undefined
   /** Answers kept while the database is away. Default 100000. */
   readonly maxKept?: number | undefined
   /** A pino logger or anything like it. Default: warnings and errors to stderr. */
@@ -42,6 +55,8 @@ export interface OpenFIGIClientOptions {
 export function configOf(options: OpenFIGIClientOptions): Config {
   const given: Environment = {
     DATABASE_URL: options.dbUrl,
+    DATABASE_READ_URL: options.dbReadUrl,
+    DATABASE_DIRECT_URL: options.dbDirectUrl,
     OPENFIGI_API_KEY: options.apiKey,
     OPENFIGI_API_URL: options.apiUrl,
     OPENFIGI_CACHE_MAX_AGE_DAYS: options.cacheMaxAgeDays?.toString(),
@@ -50,6 +65,12 @@ export function configOf(options: OpenFIGIClientOptions): Config {
     OPENFIGI_LISTING_PREFERENCE: options.listingPreference,
     OPENFIGI_TIMEOUT_MS: options.timeoutMs?.toString(),
     PGFIGI_HOME: options.home,
+    PGFIGI_MAX_CONNECTIONS: options.maxConnections?.toString(),
+    PGFIGI_IDLE_TIMEOUT_SECONDS: options.idleTimeoutSeconds?.toString(),
+    PGFIGI_CONNECTION_LIFETIME_SECONDS: options.connectionLifetimeSeconds?.toString(),
+    PGFIGI_PREPARE: options.prepare?.toString(),
+    PGFIGI_QUERY_TIMEOUT_MS: options.queryTimeoutMs?.toString(),
+    PGFIGI_CACHE_IN_PROCESS: options.cacheInProcess?.toString(),
   }
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   return parseConfig({ ...readEnvironment(), ...set })

@@ -14,10 +14,30 @@ export interface RateLimit {
   readonly windowMs: number
 }
 
+/** How a client uses its databases. */
+export interface ClientSettings {
+  /** Most connections at once, to each database. */
+  readonly maxConnections: number
+  /** A connection that nobody uses is closed after so long; zero keeps it. */
+  readonly idleTimeoutSeconds: number
+  /** A connection is replaced after so long; zero never, undefined after 30 to 60 minutes. */
+  readonly connectionLifetimeSeconds: number | undefined
+  /** False behind a transaction pooler such as PgBouncer. */
+  readonly prepare: boolean
+  /** A query that takes longer counts as "the database is away". */
+  readonly queryTimeoutMs: number
+  /** Most hits and negatives kept in the process; zero keeps none. */
+  readonly cacheInProcess: number
+}
+
 /** Everything that the environment can set, with the defaults filled in. */
 export interface Config {
   readonly databaseUrl: string | undefined
+  /** A replica, for lookups. */
   readonly databaseReadUrl: string | undefined
+  /** The primary past any transaction pooler, for what needs a session of its own. */
+  readonly databaseDirectUrl: string | undefined
+  readonly client: ClientSettings
   readonly apiKey: string | undefined
   readonly apiUrl: URL
   /** Undefined leaves it to the database's own setting (pgfigi.cache_max_age), else 60. */
@@ -60,9 +80,23 @@ const wholeNumber = (from: number, to: number, what: string) =>
     )
     .transform(Number)
 
+const yesOrNo = (fallback: 'true' | 'false') =>
+  z
+    .string()
+    .default(fallback)
+    .refine((text) => /^(true|false|1|0|yes|no|on|off)$/i.test(text), 'must be true or false')
+    .transform((text) => /^(true|1|yes|on)$/i.test(text))
+
 const environmentSchema = z.object({
   DATABASE_URL: databaseUrl,
   DATABASE_READ_URL: databaseUrl,
+  DATABASE_DIRECT_URL: databaseUrl,
+  PGFIGI_MAX_CONNECTIONS: wholeNumber(1, 1000, 'a whole number').default(10),
+  PGFIGI_IDLE_TIMEOUT_SECONDS: wholeNumber(0, 86_400, 'seconds').default(30),
+  PGFIGI_CONNECTION_LIFETIME_SECONDS: wholeNumber(0, 2_000_000, 'seconds').optional(),
+  PGFIGI_PREPARE: yesOrNo('true'),
+  PGFIGI_QUERY_TIMEOUT_MS: wholeNumber(1, 86_400_000, 'milliseconds').default(10_000),
+  PGFIGI_CACHE_IN_PROCESS: wholeNumber(0, 10_000_000, 'a number of identifiers').default(0),
   OPENFIGI_API_KEY: z
     .string()
     .refine((key) => /^[\x21-\x7e]+$/.test(key), 'must be the key alone, without blanks or line breaks')
@@ -76,11 +110,7 @@ const environmentSchema = z.object({
     )
     .transform(Number)
     .optional(),
-  OPENFIGI_AUTO_REFRESH_STALE: z
-    .string()
-    .default('false')
-    .refine((text) => /^(true|false|1|0|yes|no|on|off)$/i.test(text), 'must be true or false')
-    .transform((text) => /^(true|1|yes|on)$/i.test(text)),
+  OPENFIGI_AUTO_REFRESH_STALE: yesOrNo('false'),
   OPENFIGI_RATE_LIMIT: z.string().transform(usable(parseRateLimit)).optional(),
   OPENFIGI_JOBS_PER_REQUEST: wholeNumber(1, 100, 'a whole number').optional(),
   OPENFIGI_LISTING_PREFERENCE: z.string().default('US,home,any').transform(usable(parseListingPreference)),
@@ -131,6 +161,15 @@ export function parseConfig(environment: Environment): Config {
   return {
     databaseUrl: env.DATABASE_URL,
     databaseReadUrl: env.DATABASE_READ_URL,
+    databaseDirectUrl: env.DATABASE_DIRECT_URL,
+    client: {
+      maxConnections: env.PGFIGI_MAX_CONNECTIONS,
+      idleTimeoutSeconds: env.PGFIGI_IDLE_TIMEOUT_SECONDS,
+      connectionLifetimeSeconds: env.PGFIGI_CONNECTION_LIFETIME_SECONDS,
+      prepare: env.PGFIGI_PREPARE,
+      queryTimeoutMs: env.PGFIGI_QUERY_TIMEOUT_MS,
+      cacheInProcess: env.PGFIGI_CACHE_IN_PROCESS,
+    },
     apiKey: env.OPENFIGI_API_KEY,
     apiUrl: env.OPENFIGI_API_URL,
     cacheMaxAgeDays: env.OPENFIGI_CACHE_MAX_AGE_DAYS,

@@ -11,7 +11,15 @@ export interface Logger {
 }
 
 /** Names under which a secret could stand in a log line. */
-const secrets = ['apiKey', 'databaseUrl', 'databaseReadUrl', 'connectionString', 'password', 'headers']
+const secrets = [
+  'apiKey',
+  'databaseUrl',
+  'databaseReadUrl',
+  'databaseDirectUrl',
+  'connectionString',
+  'password',
+  'headers',
+]
 
 /** Logs to stderr: JSON, one line an event, or readable lines where stderr is a terminal. */
 export function createLogger(level: LogLevel): PinoLogger {

@@ -35,25 +35,31 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 
 class Chunks<Item> {
   readonly #iterator: Iterator<Item> | AsyncIterator<Item>
-  readonly #mayPause: boolean
-  /** The read that is under way. */
-  #reading: Promise<IteratorResult<Item>> | null = null
+  readonly #isAsync: boolean
+  #items: Item[] = []
+  #filling: Promise<void> | null = null
+  #isWanted = false
+  /** A read is under way. */
+  #isReading = false
   #isDone = false
   #isEnded = false
   #failure: { readonly error: unknown } | null = null
 
   constructor(items: Iterable<Item> | AsyncIterable<Item>) {
-    this.#mayPause = Symbol.asyncIterator in items
+    this.#isAsync = Symbol.asyncIterator in items
     this.#iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
   }
 
   /** Undefined at the end. Where the source fails, what it gave before comes first. */
   async next(): Promise<Item[] | undefined> {
-    const chunk: Item[] = []
-    while (!this.#isDone && chunk.length < chunkSize) {
-      const isWaitedFor = await this.#read(chunk)
-      if (!isWaitedFor) break
-    }
+    this.#isWanted = true
+    this.#filling ??= this.#fill().finally(() => {
+      this.#filling = null
+    })
+    await (this.#isAsync ? this.#filledOrPaused(this.#filling) : this.#filling)
+    this.#isWanted = false
+    const chunk = this.#items
+    this.#items = []
     if (this.#isEnded) return undefined
     if (chunk.length > 0) return chunk
     if (this.#failure) throw this.#failure.error
@@ -66,35 +72,39 @@ class Chunks<Item> {
     if (this.#isDone) return
     this.#isDone = true
     const ended = handled(Promise.resolve(this.#iterator.return?.()))
-    if (!this.#reading) await ended
+    if (!this.#isReading) await ended
   }
 
-  /** Adds the next item; false where the source pauses and the chunk should go as it is. */
-  async #read(chunk: Item[]): Promise<boolean> {
+  /** Reads as long as a chunk is wanted and not full. A source that does not make one wait is not waited for. */
+  async #fill(): Promise<void> {
     try {
-      this.#reading ??= handled(Promise.resolve(this.#iterator.next()))
-      const read = this.#mayPause && chunk.length > 0 ? await soon(this.#reading) : await this.#reading
-      if (!read) return false
-      this.#reading = null
-      if (this.#isDone || read.done) this.#isDone = true
-      else chunk.push(read.value)
+      while (this.#isWanted && !this.#isDone && this.#items.length < chunkSize) {
+        this.#isReading = true
+        const reading = this.#iterator.next()
+        const read = this.#isAsync ? await reading : (reading as IteratorResult<Item>)
+        this.#isReading = false
+        if (this.#isDone || read.done) this.#isDone = true
+        else this.#items.push(read.value)
+      }
     } catch (error) {
+      this.#isReading = false
       this.#isDone = true
       this.#failure = { error }
     }
-    return true
   }
-}
 
-/** The promise's value, or null where it takes longer than a pause. */
-async function soon<T>(promise: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, pauseMs, null)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
+  /** One timer a chunk: it looks whether anything has come since it last looked. */
+  async #filledOrPaused(filling: Promise<void>): Promise<void> {
+    let seen = 0
+    const { promise: paused, resolve } = Promise.withResolvers<void>()
+    const timer = setInterval(() => {
+      if (this.#items.length > 0 && this.#items.length === seen) resolve()
+      seen = this.#items.length
+    }, pauseMs)
+    try {
+      await Promise.race([filling, paused])
+    } finally {
+      clearInterval(timer)
+    }
   }
 }

@@ -7,8 +7,10 @@ export interface ConnectOptions {
   readonly max?: number
   /** False behind a transaction pooler such as PgBouncer. */
   readonly prepare?: boolean
-  /** Idle connections are closed after so many seconds. */
+  /** Idle connections are closed after so many seconds; zero keeps them. */
   readonly idleTimeoutSeconds?: number
+  /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
+  readonly connectionLifetimeSeconds?: number | undefined
   /** What pg_stat_activity shows. */
   readonly applicationName?: string
 }
@@ -19,6 +21,9 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
+    ...(options.connectionLifetimeSeconds === undefined
+      ? {}
+      : { max_lifetime: options.connectionLifetimeSeconds || null }),
     connect_timeout: 5,
     backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
     onnotice: () => {},

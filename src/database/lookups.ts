@@ -36,8 +36,14 @@ export interface Lookup {
   readonly asOf: Date | string | null
 }
 
-/** A row as JSON brings it. */
-type JsonRow = Omit<ResolvedMapping, 'id' | 'start_date' | 'end_date' | 'last_fetched_date'> & {
+/** Rows as they travel: a JSON array a column, in any order; `place` says which lookup a row answers, from 1. */
+type Columns = { readonly [Name in keyof Cells]: readonly Cells[Name][] }
+
+type Cells = Omit<
+  ResolvedMapping,
+  'identifier_type' | 'identifier_value' | 'id' | 'start_date' | 'end_date' | 'last_fetched_date'
+> & {
+  readonly place: number
   readonly id: number | null
   readonly start_date: string | null
   readonly end_date: string | null
@@ -45,30 +51,34 @@ type JsonRow = Omit<ResolvedMapping, 'id' | 'start_date' | 'end_date' | 'last_fe
 }
 
 /**
- * One row for each lookup, in order, in one query. maxAgeDays null leaves the age to the database's setting. The rows come
- * as one JSON value: parsing 21 cells a row one by one takes the driver longer than the lookups take the database.
+ * One row for each lookup, in order, in one query. maxAgeDays null leaves the age to the database's setting. Each column
+ * comes as one JSON array: cell by cell the driver takes longer than the database, and rows as JSON objects are twice as long.
  */
 export async function resolveMany(
   sql: Sql,
   lookups: readonly Lookup[],
   maxAgeDays: number | null,
 ): Promise<ResolvedMapping[]> {
-  const types = lookups.map((lookup) => lookup.identifier.type)
-  const values = lookups.map((lookup) => lookup.identifier.value)
+  // No identifier holds a comma, and a list of them is quickly read.
+  const types = lookups.map((lookup) => lookup.identifier.type).join(',')
+  const values = lookups.map((lookup) => lookup.identifier.value).join(',')
   const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
   if (lookups.every((lookup) => lookup.asOf === null)) {
-    const [now] = await sql<{ rows: JsonRow[] | null }[]>`
-      select json_agg(resolved order by wanted.place) as rows
-      from unnest(${types}::text[], ${values}::text[]) with ordinality as wanted (type, value, place)
+    const [now] = await sql<Columns[]>`
+      select ${columns(sql)}
+      from unnest(string_to_array(${types}::text, ','), string_to_array(${values}::text, ','))
+        with ordinality as wanted (type, value, place)
       cross join lateral public.resolve_mapping(wanted.type, wanted.value, null, ${maxAge}::interval) as resolved`
-    return (now?.rows ?? []).map(resolvedOf)
+    return rowsOf(lookups, now as Columns)
   }
   const instants = lookups.map(({ asOf }) => (asOf instanceof Date ? instantOf(asOf) : null))
   const days = lookups.map(({ asOf }) => (typeof asOf === 'string' ? asOf : null))
-  const [asOf] = await sql<{ rows: JsonRow[] | null }[]>`
-    select json_agg(resolved order by wanted.place) as rows
-    from unnest(${types}::text[], ${values}::text[], ${instants}::text[]::timestamptz[], ${days}::text[]::date[])
-      with ordinality as wanted (type, value, instant, day, place)
+  const [asOf] = await sql<Columns[]>`
+    select ${columns(sql)}
+    from unnest(
+      string_to_array(${types}::text, ','), string_to_array(${values}::text, ','),
+      ${instants}::text[]::timestamptz[], ${days}::text[]::date[]
+    ) with ordinality as wanted (type, value, instant, day, place)
     cross join lateral (
       select at_instant.*
       from public.resolve_mapping(wanted.type, wanted.value, wanted.instant, ${maxAge}::interval) as at_instant
@@ -78,22 +88,90 @@ export async function resolveMany(
       from public.resolve_mapping(wanted.type, wanted.value, wanted.day, ${maxAge}::interval) as on_day
       where wanted.day is not null
     ) as resolved`
-  return (asOf?.rows ?? []).map(resolvedOf)
+  return rowsOf(lookups, asOf as Columns)
 }
 
-function resolvedOf(row: JsonRow): ResolvedMapping {
+function columns(sql: Sql) {
+  return sql`
+    json_agg(wanted.place) as place,
+    json_agg(resolved.ticker) as ticker,
+    json_agg(resolved.status) as status,
+    json_agg(resolved.fetch_requested) as fetch_requested,
+    json_agg(resolved.resolved_via) as resolved_via,
+    json_agg(resolved.id) as id,
+    json_agg(resolved.has_no_results) as has_no_results,
+    json_agg(resolved.start_date) as start_date,
+    json_agg(resolved.end_date) as end_date,
+    json_agg(resolved.last_fetched_date) as last_fetched_date,
+    json_agg(resolved.figi) as figi,
+    json_agg(resolved.composite_figi) as composite_figi,
+    json_agg(resolved.share_class_figi) as share_class_figi,
+    json_agg(resolved.name) as name,
+    json_agg(resolved.exch_code) as exch_code,
+    json_agg(resolved.security_type) as security_type,
+    json_agg(resolved.security_type2) as security_type2,
+    json_agg(resolved.market_sector) as market_sector,
+    json_agg(resolved.source) as source,
+    json_agg(resolved.alternatives) as alternatives`
+}
+
+function rowsOf(lookups: readonly Lookup[], cells: Columns): ResolvedMapping[] {
+  const rows = new Array<ResolvedMapping>(lookups.length)
+  for (let n = 0; n < rows.length; n += 1) {
+    const place = (cells.place[n] as number) - 1
+    rows[place] = rowOf((lookups[place] as Lookup).identifier, cells, n)
+  }
+  return rows
+}
+
+/** One literal: objects of the same shape, made at once. What was asked is normalised, and comes back as it went. */
+function rowOf(identifier: Identifier, cells: Columns, n: number): ResolvedMapping {
+  const cell = <Name extends keyof Cells>(name: Name) => cells[name][n] as Cells[Name]
+  const id = cell('id')
   return {
-    ...row,
-    id: row.id === null ? null : String(row.id),
-    start_date: dateOf(row.start_date),
-    end_date: dateOf(row.end_date),
-    last_fetched_date: dateOf(row.last_fetched_date),
+    identifier_type: identifier.type,
+    identifier_value: identifier.value,
+    ticker: cell('ticker'),
+    status: cell('status'),
+    fetch_requested: cell('fetch_requested'),
+    resolved_via: cell('resolved_via'),
+    id: id === null ? null : String(id),
+    has_no_results: cell('has_no_results'),
+    start_date: dateOf(cell('start_date')),
+    end_date: dateOf(cell('end_date')),
+    last_fetched_date: dateOf(cell('last_fetched_date')),
+    figi: cell('figi'),
+    composite_figi: cell('composite_figi'),
+    share_class_figi: cell('share_class_figi'),
+    name: cell('name'),
+    exch_code: cell('exch_code'),
+    security_type: cell('security_type'),
+    security_type2: cell('security_type2'),
+    market_sector: cell('market_sector'),
+    source: cell('source'),
+    alternatives: cell('alternatives'),
   }
 }
 
+/** Postgres writes 2026-11-22T14:33:19.668123+00:00 where the session is in UTC, which is read here in a fifth of the time. */
 function dateOf(text: string | null): Date | null {
-  return text === null ? null : new Date(text)
+  if (text === null) return null
+  if (text.length < 25 || text.charCodeAt(4) !== hyphen || !text.endsWith('+00:00')) return new Date(text)
+  const digits = (from: number) => text.charCodeAt(from) * 10 + text.charCodeAt(from + 1) - 11 * zero
+  let milliseconds = 0
+  for (let place = 20, unit = 100; unit >= 1; place += 1, unit /= 10) {
+    const digit = text.charCodeAt(place) - zero
+    if (digit < 0 || digit > 9) break
+    milliseconds += digit * unit
+  }
+  const year = digits(0) * 100 + digits(2)
+  // Of a year below 100 Date.UTC makes one of this century's past.
+  if (year < 100) return new Date(text)
+  return new Date(Date.UTC(year, digits(5) - 1, digits(8), digits(11), digits(14), digits(17), milliseconds))
 }
+
+const hyphen = '-'.charCodeAt(0)
+const zero = '0'.charCodeAt(0)
 
 /** As Postgres reads it, which knows no year zero and no sixth digit of a year in this form. */
 export function instantOf(date: Date): string {

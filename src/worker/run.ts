@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
+import { requireDirectConnection } from './direct_connection.ts'
 import { startPool, type WorkerOptions, type WorkerPool } from './pool.ts'
 
 export interface RunningWorker {
@@ -28,6 +29,7 @@ export async function startWorker(
     startPool(config, url, logger, options).catch((error) => {
       throw explained(error)
     })
+  await requireDirectConnection(url)
   let pool = await start()
 
   async function startAgain(): Promise<WorkerPool | null> {

@@ -5,6 +5,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { configOf } from '../../src/client_options.ts'
 import { parseConfig, parseRateLimit, readEnvironment } from '../../src/config.ts'
+import { connect } from '../../src/database/connect.ts'
+import { pgUrl } from '../../src/database/pg_url.ts'
 import { ConfigError } from '../../src/errors/config_error.ts'
 import { InvalidSettingError } from '../../src/errors/invalid_setting_error.ts'
 
@@ -179,5 +181,43 @@ test('say so where .env cannot be read, and need none', () =>
     await mkdir(join(folder, '.env'))
     assert.match(faultsOf(() => readEnvironment(folder, {}))[0] ?? '', /^\.env cannot be read/)
   }))
+
+test('of the pools come from the environment, and the options go first', () => {
+  const { client, databaseDirectUrl } = configOf({
+    maxConnections: 3,
+    prepare: false,
+    cacheInProcess: 1000,
+    dbDirectUrl: 'postgres://direct/db',
+  })
+  assert.equal(client, {
+    maxConnections: 3,
+    idleTimeoutSeconds: 30,
+    connectionLifetimeSeconds: undefined,
+    prepare: false,
+    queryTimeoutMs: 10_000,
+    cacheInProcess: 1000,
+  })
+  assert.is(databaseDirectUrl, 'postgres://direct/db')
+  const environment = {
+    PGFIGI_MAX_CONNECTIONS: '4',
+    PGFIGI_IDLE_TIMEOUT_SECONDS: '0',
+    PGFIGI_CONNECTION_LIFETIME_SECONDS: '600',
+    PGFIGI_PREPARE: 'false',
+    PGFIGI_QUERY_TIMEOUT_MS: '500',
+    PGFIGI_CACHE_IN_PROCESS: '5',
+  }
+  assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5])
+  const faults = faultsOf(() => parseConfig({ PGFIGI_MAX_CONNECTIONS: '0', PGFIGI_PREPARE: 'perhaps' }))
+  assert.equal(faults.length, 2)
+})
+
+test('may name several servers for lookups, and say where one is needed', () => {
+  const url = 'postgres://user:a%2Cb@one:5433,two:5434/db?target_session_attrs=read-write'
+  assert.is(parseConfig({ DATABASE_URL: url }).databaseUrl, url)
+  const { host, port } = connect(url).options
+  assert.equal({ host, port }, { host: ['one', 'two'], port: [5433, 5434] })
+  assert.match(String(faultsOf(() => pgUrl(url))), /names several servers/)
+  assert.is(pgUrl('postgres://user:a,b@one/db'), 'postgres://user:a,b@one/db')
+})
 
 test.run()
