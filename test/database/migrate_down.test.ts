@@ -76,6 +76,12 @@ async function folderUpTo(migrations: readonly CommittedMigration[]): Promise<st
   return folder
 }
 
+/** Undoes all but the first, which made our tables. */
+async function backToFirst(url: string): Promise<void> {
+  const [, ...later] = await committedMigrations(migrationsFolder())
+  for (const { name } of later.reverse()) assert.is(await migrateDown(url), name)
+}
+
 test('every committed migration, up and down and up again, leaves what it left the first time', async () => {
   const ours = await committedMigrations(migrationsFolder())
   await withEmptyDatabase(async ({ sql, url }) => {
@@ -107,13 +113,14 @@ test('every committed migration, up and down and up again, leaves what it left t
 
 test('it leaves nothing of ours but the library schemas, and what is not ours as it was', () =>
   withDatabase(async ({ sql, url }) => {
+    await backToFirst(url)
     await sql`create table public.holdings (cusip text primary key)`
     await sql`create view public.books as select count(*) from public.holdings`
     await sql`create function public.cache_stats(text) returns int language sql return 1`
     await sql`insert into public.holdings values (${APPLE})`
     await sql`select graphile_worker.add_job('fetch_mappings')`
     await sql`select graphile_worker.add_job('their_task')`
-    assert.is(await migrateDown(url), (await committedMigrations(migrationsFolder())).at(-1)?.name)
+    assert.is(await migrateDown(url), (await committedMigrations(migrationsFolder())).at(0)?.name)
 
     const left = await sql<{ name: string }[]>`
       select pg_describe_object(d.classid, d.objid, 0) collate "C" as name
@@ -199,6 +206,7 @@ test('where rows would be lost it refuses and counts them, unless it is forced',
     const { sql, url } = database
     await observe(sql, 'CUSIP', APPLE, 'AAPL')
     for (const n of [2, 3]) await resolve(sql, 'CUSIP', makeCusip(n))
+    await backToFirst(url)
     const error = await refused(database, {}, 'data_would_be_lost', 'public.security_mappings has 1 row,')
     assert.match(error.message, 'figi_private.fetch_requests has 2 rows')
     assert.match(error.message, '--force')
@@ -209,7 +217,8 @@ test('where rows would be lost it refuses and counts them, unless it is forced',
 
 test("a user's view, foreign key or column on what is ours stops it, forced or not, and is named", () =>
   withDatabase(async (database) => {
-    const { sql } = database
+    const { sql, url } = database
+    await backToFirst(url)
     for (const [create, name, drop] of [
       [
         'create view public.mine as select * from public.current_mappings',
@@ -271,6 +280,7 @@ test('without an undo file, and on top of a migration that it does not know, it 
 test('it waits for a session in the way, and gives up after a while with its name', () =>
   withDatabase(async (database) => {
     const { url } = database
+    await backToFirst(url)
     await using session = await openSession(url)
     await session.sql`set application_name to 'a report'`
     await session.sql`begin`
