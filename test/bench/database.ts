@@ -55,9 +55,13 @@ export async function openBenchCluster(
       .finally(() => (kept ? undefined : removeHome(home)))
     return removal
   }
-  // Interrupted, it takes its server along.
+  // Interrupted, it takes its server along. What breaks off because of that must not end the process before.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void removed().finally(() => process.exit(1)))
+    process.once(signal, () => {
+      process.on('uncaughtException', () => {})
+      process.on('unhandledRejection', () => {})
+      void removed().finally(() => process.exit(1))
+    })
   }
   try {
     const embedded = await starting
