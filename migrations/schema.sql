@@ -1635,26 +1635,39 @@ begin
     return false;
   end if;
 
-  for v_request in
-    select r.priority, r.unfiltered, r.gave_up_at
-    from figi_private.fetch_requests r
-    where r.identifier_type = p_identifier_type
-      and r.identifier_value = p_identifier_value
-  loop
-    if v_request.gave_up_at is null then
-      if v_request.priority <= p_priority then
-        return true;
-      end if;
-      -- A more urgent request goes on in the round that a less urgent one has reached.
-      v_unfiltered := v_unfiltered or v_request.unfiltered;
-    elsif v_request.gave_up_at > clock_timestamp() - interval '1 minute' then
-      return false;
+  -- Most often there is none, or one: which is told without a loop, whose cursor costs as much as the probe.
+  select r.priority, r.unfiltered, r.gave_up_at
+  into v_request
+  from figi_private.fetch_requests r
+  where r.identifier_type = p_identifier_type
+    and r.identifier_value = p_identifier_value;
+  if found then
+    if v_request.gave_up_at is null and v_request.priority <= p_priority then
+      return true;
     end if;
-  end loop;
+    for v_request in
+      select r.priority, r.unfiltered, r.gave_up_at
+      from figi_private.fetch_requests r
+      where r.identifier_type = p_identifier_type
+        and r.identifier_value = p_identifier_value
+    loop
+      if v_request.gave_up_at is null then
+        if v_request.priority <= p_priority then
+          return true;
+        end if;
+        -- A more urgent request goes on in the round that a less urgent one has reached.
+        v_unfiltered := v_unfiltered or v_request.unfiltered;
+      elsif v_request.gave_up_at > clock_timestamp() - interval '1 minute' then
+        return false;
+      end if;
+    end loop;
+  end if;
 
   insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
   values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered);
-  perform figi_private.add_fetch_job();
+  if current_setting('pgfigi.fetch_job_added', true) is distinct from 'yes' then
+    perform figi_private.add_fetch_job();
+  end if;
   return true;
 end
 $function$;
@@ -2073,6 +2086,8 @@ CREATE OR REPLACE FUNCTION figi_private.sister_mapping(p_identifier_type text, p
  LANGUAGE plpgsql
  STABLE
 AS $function$
+declare
+  v_id bigint;
 begin
   if p_identifier_type = 'ISIN' then
     if left(p_identifier_value, 2) not in ('US', 'CA') then
@@ -2092,24 +2107,27 @@ begin
   end if;
 
   if p_as_of is null then
-    return (
+    select m.id
+    into v_id
+    from public.security_mappings m
+    where m.identifier_type = 'ISIN'
+      and m.identifier_value >= 'US' || p_identifier_value || '0'
+      and m.identifier_value <= 'US' || p_identifier_value || '9'
+      and m.end_date is null
+      and not m.has_no_results
+    limit 1;
+    if v_id is null then
       select m.id
-      from public.security_mappings m
-      where m.identifier_type = 'ISIN'
-        and m.identifier_value >= 'US' || p_identifier_value || '0'
-        and m.identifier_value <= 'US' || p_identifier_value || '9'
-        and m.end_date is null
-        and not m.has_no_results
-      union all
-      select m.id
+      into v_id
       from public.security_mappings m
       where m.identifier_type = 'ISIN'
         and m.identifier_value >= 'CA' || p_identifier_value || '0'
         and m.identifier_value <= 'CA' || p_identifier_value || '9'
         and m.end_date is null
         and not m.has_no_results
-      limit 1
-    );
+      limit 1;
+    end if;
+    return v_id;
   end if;
 
   return (
@@ -2454,8 +2472,16 @@ CREATE OR REPLACE FUNCTION public.normalize_cusip(identifier_value text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_clean text := public.clean_identifier(identifier_value);
+  v_clean text := identifier_value;
 begin
+  if octet_length(v_clean) = 9
+    and public.cusip_check_digit(substr(v_clean, 1, 8)) collate "C" = substr(v_clean, 9, 1)
+    and v_clean collate "C" <> '000000000'
+  then
+    return v_clean;
+  end if;
+
+  v_clean := public.clean_identifier(v_clean);
   if octet_length(v_clean) between 6 and 8
     and v_clean collate "C" ~ '^[1-9][0-9]{5,7}$'
   then
@@ -2483,8 +2509,8 @@ CREATE OR REPLACE FUNCTION public.normalize_identifier_type(identifier_type text
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE upper((btrim(identifier_type, ' 	
-  ​ ﻿'::text) COLLATE "C")) WHEN 'CUSIP'::text THEN 'CUSIP'::text WHEN 'ISIN'::text THEN 'ISIN'::text ELSE NULL::text END;
+RETURN CASE WHEN (identifier_type = ANY (ARRAY['CUSIP'::text, 'ISIN'::text])) THEN identifier_type ELSE CASE upper((btrim(identifier_type, ' 	
+  ​ ﻿'::text) COLLATE "C")) WHEN 'CUSIP'::text THEN 'CUSIP'::text WHEN 'ISIN'::text THEN 'ISIN'::text ELSE NULL::text END END;
 
 CREATE OR REPLACE FUNCTION public.normalize_isin(identifier_value text)
  RETURNS text
@@ -2493,8 +2519,15 @@ CREATE OR REPLACE FUNCTION public.normalize_isin(identifier_value text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_clean text := public.clean_identifier(identifier_value);
+  v_clean text := identifier_value;
 begin
+  if octet_length(v_clean) = 12
+    and public.isin_check_digit(substr(v_clean, 1, 11)) collate "C" = substr(v_clean, 12, 1)
+  then
+    return v_clean;
+  end if;
+
+  v_clean := public.clean_identifier(v_clean);
   if octet_length(v_clean) = 12
     and public.isin_check_digit(substr(v_clean, 1, 11)) collate "C" = substr(v_clean, 12, 1)
   then
@@ -2808,6 +2841,11 @@ CREATE OR REPLACE FUNCTION public.upsert_mappings(identifier_types text[], ident
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_nestloop TO 'on'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -2817,8 +2855,10 @@ declare
   v_values text[];
   v_sighted_types text[];
   v_sighted_values text[];
-  v_closed bigint;
-  v_opened bigint;
+  v_ids bigint[];
+  v_actions text[];
+  v_closed bigint := 0;
+  v_opened bigint := 0;
 begin
   if cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.identifier_values)
     or cardinality(upsert_mappings.identifier_types) is distinct from cardinality(upsert_mappings.tickers) then
@@ -2835,11 +2875,14 @@ begin
       using errcode = 'PF002', hint = 'Leave it out for now.';
   end if;
 
-  -- In key order; where an identifier stands twice in the set, the later place counts.
-  select array_agg(o.observation), array_agg((o.observation).identifier_type), array_agg((o.observation).identifier_value)
+  -- In the order of their values, as indexes are; where an identifier stands twice in the set, the later place counts.
+  -- Each offset 0 keeps the planner from computing what is below it twice.
+  select array_agg(o.observation), array_agg(o.identifier_type), array_agg(o.identifier_value)
   into v_observations, v_types, v_values
   from (
-    select distinct on (n.identifier_type, n.identifier_value)
+    select distinct on (n.identifier_value, n.identifier_type)
+      n.identifier_type,
+      n.identifier_value,
       row(
         null, n.identifier_type, n.identifier_value, n.ticker, n.ticker is null, null, null, null, null, null,
         n.figi, n.composite_figi, n.share_class_figi, n.name, n.exch_code, n.security_type, n.security_type2,
@@ -2862,8 +2905,9 @@ begin
         security_type, security_type2, market_sector, alternatives, place
       )
       where i.place <= cardinality(upsert_mappings.identifier_types)
+      offset 0
     ) n
-    order by n.identifier_type, n.identifier_value, n.place desc
+    order by n.identifier_value, n.identifier_type, n.place desc
   ) o;
   if v_observations is null then
     return;
@@ -2907,79 +2951,116 @@ begin
       and (m.end_date is null or m.end_date > upsert_mappings.fetched_at);
   end if;
 
-  with touched as (
-    update public.security_mappings m
-    set
-      end_date = case when m.ticker is not distinct from o.ticker then null else upsert_mappings.fetched_at end,
-      last_fetched_date =
-        case when m.ticker is not distinct from o.ticker then upsert_mappings.fetched_at else m.last_fetched_date end,
-      figi = case when m.ticker is not distinct from o.ticker then coalesce(o.figi, m.figi) else m.figi end,
-      composite_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.composite_figi, m.composite_figi) else m.composite_figi end,
-      share_class_figi = case when m.ticker is not distinct from o.ticker then coalesce(o.share_class_figi, m.share_class_figi) else m.share_class_figi end,
-      name = case when m.ticker is not distinct from o.ticker then coalesce(o.name, m.name) else m.name end,
-      exch_code = case when m.ticker is not distinct from o.ticker then coalesce(o.exch_code, m.exch_code) else m.exch_code end,
-      security_type = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type, m.security_type) else m.security_type end,
-      security_type2 = case when m.ticker is not distinct from o.ticker then coalesce(o.security_type2, m.security_type2) else m.security_type2 end,
-      market_sector = case when m.ticker is not distinct from o.ticker then coalesce(o.market_sector, m.market_sector) else m.market_sector end,
-      source = case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.source else m.source end,
-      alternatives =
-        case when m.ticker is not distinct from o.ticker and o.source = 'openfigi' then o.alternatives else m.alternatives end,
-      is_derived = false,
-      updated_at = clock_timestamp()
-    from unnest(v_observations) as o
+  -- Periods do not overlap: so the latest is the open one, where there is one.
+  select array_agg(l.id order by o.place), array_agg(l.action order by o.place)
+  into v_ids, v_actions
+  from unnest(v_observations) with ordinality as o (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select
+      m.id,
+      case
+        when m.end_date <= upsert_mappings.fetched_at then 'open'
+        when m.end_date is not null or m.last_fetched_date >= upsert_mappings.fetched_at then null
+        when m.ticker is not distinct from o.ticker then 'touch'
+        else 'turn'
+      end as action
+    from public.security_mappings m
     where m.identifier_type = o.identifier_type
       and m.identifier_value = o.identifier_value
-      and m.end_date is null
-      and m.last_fetched_date < upsert_mappings.fetched_at
-    returning m.end_date
-  )
-  select count(*) filter (where touched.end_date is not null)
-  into v_closed
-  from touched;
+    order by m.start_date desc
+    limit 1
+  ) l on true;
+  v_actions := array(
+    select case when i.id is null then 'open' else i.action end
+    from unnest(v_ids, v_actions) with ordinality as i (id, action, place)
+    order by i.place
+  );
 
-  -- Whatever has no open row by now is new, has just been closed, or was closed before. An observation from before
-  -- that time changes nothing.
-  with opened as (
-    insert into public.security_mappings (
-      identifier_type, identifier_value, ticker, has_no_results, start_date, last_fetched_date,
-      figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
-      source, alternatives
-    )
-    select
-      o.identifier_type, o.identifier_value, o.ticker, o.has_no_results,
-      upsert_mappings.fetched_at, upsert_mappings.fetched_at,
-      o.figi, o.composite_figi, o.share_class_figi, o.name, o.exch_code, o.security_type, o.security_type2,
-      o.market_sector, o.source, o.alternatives
-    from unnest(v_observations) as o
-    where not exists (
+  if 'touch' = any (v_actions) then
+    return query
+      update public.security_mappings m
+      set
+        last_fetched_date = upsert_mappings.fetched_at,
+        figi = coalesce(o.figi, m.figi),
+        composite_figi = coalesce(o.composite_figi, m.composite_figi),
+        share_class_figi = coalesce(o.share_class_figi, m.share_class_figi),
+        name = coalesce(o.name, m.name),
+        exch_code = coalesce(o.exch_code, m.exch_code),
+        security_type = coalesce(o.security_type, m.security_type),
+        security_type2 = coalesce(o.security_type2, m.security_type2),
+        market_sector = coalesce(o.market_sector, m.market_sector),
+        source = case when o.source = 'openfigi' then o.source else m.source end,
+        alternatives = case when o.source = 'openfigi' then o.alternatives else m.alternatives end,
+        is_derived = false,
+        updated_at = clock_timestamp()
+      from unnest(v_observations, v_ids, v_actions) as o (
+        id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+        updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+        source, alternatives, is_derived, known_id, action
+      )
+      where o.action = 'touch'
+        and m.id = o.known_id
+      returning m.*;
+  end if;
+
+  if 'turn' = any (v_actions) then
+    update public.security_mappings m
+    set
+      end_date = upsert_mappings.fetched_at,
+      is_derived = false,
+      updated_at = clock_timestamp()
+    from unnest(v_ids, v_actions) as i (id, action)
+    where i.action = 'turn'
+      and m.id = i.id;
+    get diagnostics v_closed = row_count;
+  end if;
+
+  if 'turn' = any (v_actions) or 'open' = any (v_actions) then
+    return query
+      insert into public.security_mappings as m (
+        identifier_type, identifier_value, ticker, has_no_results, start_date, last_fetched_date,
+        figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+        source, alternatives
+      )
       select
-      from public.security_mappings m
-      where m.identifier_type = o.identifier_type
-        and m.identifier_value = o.identifier_value
-        and (m.end_date is null or m.end_date > upsert_mappings.fetched_at)
-    )
-    returning 1
-  )
-  select count(*)
-  into v_opened
-  from opened;
+        o.identifier_type, o.identifier_value, o.ticker, o.has_no_results,
+        upsert_mappings.fetched_at, upsert_mappings.fetched_at,
+        o.figi, o.composite_figi, o.share_class_figi, o.name, o.exch_code, o.security_type, o.security_type2,
+        o.market_sector, o.source, o.alternatives
+      from unnest(v_observations, v_actions) as o (
+        id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+        updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+        source, alternatives, is_derived, action
+      )
+      where o.action in ('turn', 'open')
+      returning m.*;
+    get diagnostics v_opened = row_count;
+  end if;
 
   if v_sighted_types is not null then
     perform figi_private.fit_periods(v_sighted_types, v_sighted_values);
   end if;
   perform figi_private.notify_changes(v_closed, v_opened, upsert_mappings.fetched_at);
 
-  return query
-    select latest.*
-    from unnest(v_observations) as o
-    cross join lateral (
-      select m.*
-      from public.security_mappings m
-      where m.identifier_type = o.identifier_type
-        and m.identifier_value = o.identifier_value
-      order by m.start_date desc
-      limit 1
-    ) latest;
+  -- An open row is the latest one. Where the observation changed nothing, that may be another.
+  if array_position(v_actions, null) is not null then
+    return query
+      select latest.*
+      from unnest(v_types, v_values, v_actions) as i (identifier_type, identifier_value, action)
+      cross join lateral (
+        select m.*
+        from public.security_mappings m
+        where m.identifier_type = i.identifier_type
+          and m.identifier_value = i.identifier_value
+        order by m.start_date desc
+        limit 1
+      ) latest
+      where i.action is null;
+  end if;
 end
 $function$;
 

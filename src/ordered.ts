@@ -93,12 +93,13 @@ class Chunks<Item> {
     }
   }
 
-  /** One timer a chunk: it looks whether anything has come since it last looked. */
+  /** One timer a chunk: it looks whether anything has come since it last looked, and whether anybody still waits. */
   async #filledOrPaused(filling: Promise<void>): Promise<void> {
     let seen = 0
     const { promise: paused, resolve } = Promise.withResolvers<void>()
     const timer = setInterval(() => {
-      if (this.#items.length > 0 && this.#items.length === seen) resolve()
+      const isPaused = this.#items.length > 0 && this.#items.length === seen
+      if (isPaused || this.#isEnded) resolve()
       seen = this.#items.length
     }, pauseMs)
     try {

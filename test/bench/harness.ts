@@ -2,20 +2,22 @@ import type { BenchDatabase } from './database.ts'
 
 /**
  * What a ratio is: `throughput` is ours over the baseline's, in transactions a second; `time` is ours over the
- * baseline's; `speed` is how many times as fast ours is.
+ * baseline's; `speed` is how many times as fast ours is; `memory` is ours over what it may be.
  */
-export type RatioKind = 'throughput' | 'time' | 'speed'
+export type RatioKind = 'throughput' | 'time' | 'speed' | 'memory'
 
 export interface Comparison {
   readonly title: string
   readonly kind: RatioKind
-  /** What the project wants: at least so much of a throughput or a speed, at most so much of a time. */
-  readonly target: number
-  /** Each runs once and gives milliseconds, or transactions a second. */
+  /** What the project wants: at least so much of a throughput or a speed, at most so much of a time or memory; null where a figure is only reported. */
+  readonly target: number | null
+  /** Each runs once and gives milliseconds, transactions a second, or MiB. */
   readonly baseline: () => Promise<number>
   readonly ours: () => Promise<number>
   /** False where one run takes seconds, so that the first is like the others. Default true. */
   readonly warmUp?: boolean
+  /** Where one run takes a minute: no more than so many. */
+  readonly mostRounds?: number
   /** Runs after each round, untimed: puts back what the two have changed. */
   readonly restore?: () => Promise<unknown>
   /** Shows how ours is executed, for `--explain`. */
@@ -24,14 +26,18 @@ export interface Comparison {
 
 export interface Measurement {
   readonly name: string
+  /** False where it runs only when it is named. Default true. */
+  readonly isDefault?: boolean
   readonly comparisons: (database: BenchDatabase, log: (line: string) => void) => Promise<Comparison[]>
   readonly close?: () => Promise<void>
 }
 
 export interface Result {
   readonly name: string
+  /** Of the database, in identifiers. */
+  readonly rows: number
   readonly title: string
-  readonly unit: 'ms' | 'tps'
+  readonly unit: 'ms' | 'tps' | 'MiB'
   /** Medians. */
   readonly baseline: number
   readonly ours: number
@@ -39,15 +45,22 @@ export interface Result {
   readonly ratio: number
   readonly ratios: number[]
   readonly kind: RatioKind
-  readonly target: number
+  readonly target: number | null
   readonly isMet: boolean
+  /** How long it took, preparations left out. */
+  readonly seconds: number
 }
 
 /** So that one slow measurement does not make the run last for hours: fewer rounds, but never fewer than three. */
-const enoughMs = 60_000
+const enoughMs = 15_000
 
 /** Both sides in turn, after one run of each that does not count (warmUp); which of them goes first changes from round to round. */
-export async function compare(name: string, comparison: Comparison, rounds: number): Promise<Result> {
+export async function compare(
+  name: string,
+  rows: number,
+  comparison: Comparison,
+  rounds: number,
+): Promise<Result> {
   const { title, kind, target } = comparison
   const started = performance.now()
   if (comparison.warmUp ?? true) {
@@ -56,7 +69,7 @@ export async function compare(name: string, comparison: Comparison, rounds: numb
     await comparison.restore?.()
   }
   const pairs: { baseline: number; ours: number }[] = []
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < Math.min(rounds, comparison.mostRounds ?? rounds); round++) {
     if (round >= 3 && performance.now() - started > enoughMs) break
     const before = round % 2 === 1 ? await comparison.ours() : undefined
     const baseline = await comparison.baseline()
@@ -69,16 +82,23 @@ export async function compare(name: string, comparison: Comparison, rounds: numb
   const ratio = median(ratios)
   return {
     name,
+    rows,
     title,
-    unit: kind === 'throughput' ? 'tps' : 'ms',
+    unit: kind === 'throughput' ? 'tps' : kind === 'memory' ? 'MiB' : 'ms',
     baseline: median(pairs.map((pair) => pair.baseline)),
     ours: median(pairs.map((pair) => pair.ours)),
     ratio,
     ratios,
     kind,
     target,
-    isMet: kind === 'time' ? ratio <= target : ratio >= target,
+    isMet: target === null || (isAtMost(kind) ? ratio <= target : ratio >= target),
+    seconds: Math.round((performance.now() - started) / 100) / 10,
   }
+}
+
+/** Whether less is better. */
+export function isAtMost(kind: RatioKind): boolean {
+  return kind === 'time' || kind === 'memory'
 }
 
 function median(numbers: readonly number[]): number {

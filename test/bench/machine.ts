@@ -19,38 +19,65 @@ export function machine(): Machine {
   }
 }
 
+/** The most that they have had, in MiB, without the shared buffers; null off Linux. */
+export interface PeakMemory {
+  readonly nodeMiB: number
+  /** The server's sessions together, and the largest of them. */
+  readonly serverMiB: number | null
+  readonly sessionMiB: number | null
+}
+
 export interface MemoryWatch {
-  /** The most that this process, and the server's sessions together without the shared buffers, have had; null off Linux. */
-  stop(): { readonly nodeMiB: number; readonly serverMiB: number | null }
+  stop(): PeakMemory
 }
 
 /** Looks at the server's memory five times a second. */
 export function watchMemory(home: string): MemoryWatch {
-  let peak: number | null = null
+  let peak: { sum: number; largest: number } | null = null
   const look = async () => {
     const server = await serverState(join(home, 'data'))
     if (!server || process.platform !== 'linux') return
-    peak = Math.max(peak ?? 0, await privateKiB(server.pid))
+    const sizes = await privateKiB(server.pid)
+    peak = {
+      sum: Math.max(
+        peak?.sum ?? 0,
+        sizes.reduce((sum, size) => sum + size, 0),
+      ),
+      largest: Math.max(peak?.largest ?? 0, ...sizes),
+    }
   }
   const timer = setInterval(() => void look().catch(() => {}), 200).unref()
+  const megabytes = (kibibytes: number | undefined) =>
+    kibibytes === undefined ? null : Math.round(kibibytes / 1024)
   return {
     stop() {
       clearInterval(timer)
       return {
         nodeMiB: Math.round(process.resourceUsage().maxRSS / 1024),
-        serverMiB: peak === null ? null : Math.round(peak / 1024),
+        serverMiB: megabytes(peak?.sum),
+        sessionMiB: megabytes(peak?.largest),
       }
     },
   }
 }
 
-/** Of the process and its children, without what they share. */
-async function privateKiB(pid: number): Promise<number> {
+/** What a session of the server has now, in MiB, without the shared buffers; null off Linux. */
+export async function sessionMiB(pid: number): Promise<number | null> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null)
+  return status === null ? null : statusField(status, 'RssAnon') / 1024
+}
+
+/** Of the process and each of its children, without what they share. */
+async function privateKiB(pid: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const sizes = pids.map(async (name) => {
     const status = await readFile(`/proc/${name}/status`, 'utf8').catch(() => '')
-    const field = (key: string) => Number(status.match(new RegExp(`^${key}:\\s+(\\d+)`, 'm'))?.[1] ?? 0)
-    return field('Pid') === pid || field('PPid') === pid ? field('RssAnon') : 0
+    const isOurs = statusField(status, 'Pid') === pid || statusField(status, 'PPid') === pid
+    return isOurs ? statusField(status, 'RssAnon') : 0
   })
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  return await Promise.all(sizes)
+}
+
+function statusField(status: string, key: string): number {
+  return Number(status.match(new RegExp(`^${key}:\\s+(\\d+)`, 'm'))?.[1] ?? 0)
 }

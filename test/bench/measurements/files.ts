@@ -23,6 +23,7 @@ let tidy = async () => {}
 /** The commands import and export, as processes, against COPY of the same rows from and to files on this session. */
 export const files: Measurement = {
   name: 'files',
+  isDefault: false,
   async comparisons({ sql, url, size }, log) {
     const rows = Math.min(most, size.identifiers)
     const folder = await mkdtemp(join(tmpdir(), 'pgfigi-bench-files-'))

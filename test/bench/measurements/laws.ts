@@ -1,5 +1,6 @@
-import type { Sql, TransactionSql } from 'postgres'
+import type { Sql } from 'postgres'
 import type { Comparison, Measurement } from '../harness.ts'
+import { undone } from '../rollback.ts'
 import { wallTime } from '../statement.ts'
 
 /** How many rows to write, and how many of them by one statement. */
@@ -8,11 +9,11 @@ const portions = [
   { rows: 50_000, each: 5000 },
   { rows: 10_000, each: 100 },
 ]
-const undone = Symbol('undone')
 
 /** What any cache would write, in bulk, into the table with its laws and into a copy that has its indexes alone. */
 export const laws: Measurement = {
   name: 'laws',
+  isDefault: false,
   async comparisons({ sql, size }) {
     await prepare(sql, Math.min(100_000, size.identifiers))
     const comparisons: Comparison[] = []
@@ -112,14 +113,7 @@ async function prepare(sql: Sql, count: number): Promise<void> {
 
 /** Milliseconds of writing in one transaction, which is rolled back. */
 async function timed(sql: Sql, statement: string, rows: number, each: number): Promise<number> {
-  let measured = Number.NaN
-  await sql
-    .begin(async (transaction: TransactionSql) => {
-      measured = await wallTime(() => transaction`call bench.write(${statement}, ${rows}, ${each})`)
-      throw undone
-    })
-    .catch((error) => {
-      if (error !== undone) throw error
-    })
-  return measured
+  return await undone(sql, (transaction) =>
+    wallTime(() => transaction`call bench.write(${statement}, ${rows}, ${each})`),
+  )
 }

@@ -1,13 +1,15 @@
+import type { BenchDatabase } from '../database.ts'
 import type { Measurement } from '../harness.ts'
+import { undone } from '../rollback.ts'
 import { wallTime } from '../statement.ts'
 
 const calls = 5000
-const undone = Symbol('undone')
 
-/** One lookup after the other within one transaction, inside the server: what a miss costs, with its request, against a hit. */
+/** What a miss costs, with its request, against a hit. */
 export const miss: Measurement = {
   name: 'miss',
-  async comparisons({ sql, size }) {
+  async comparisons(database) {
+    const { sql, size } = database
     await sql`
       create or replace procedure bench.look_up(p_values text[])
       language plpgsql
@@ -26,17 +28,11 @@ export const miss: Measurement = {
         array_agg(bench.cusip(i::bigint * 611953 % ${size.cusips})) as hits,
         array_agg(bench.unknown_cusip(i)) as misses
       from generate_series(1, ${calls}) i`
-    const lookUp = async (values: string[]) => {
-      let measured = Number.NaN
-      await sql
-        .begin(async (transaction) => {
-          measured = await wallTime(() => transaction`call bench.look_up(${values})`)
-          throw undone
-        })
-        .catch((error) => {
-          if (error !== undone) throw error
-        })
-      return measured
+    const lookUp = (values: string[]) =>
+      undone(sql, (transaction) => wallTime(() => transaction`call bench.look_up(${values})`))
+    const restore = async () => {
+      await sql`truncate figi_private.fetch_requests`
+      await sql`vacuum figi_private.fetch_requests`
     }
     return [
       {
@@ -45,8 +41,26 @@ export const miss: Measurement = {
         target: 4,
         baseline: () => lookUp(hits),
         ours: () => lookUp(misses),
-        restore: () => sql`vacuum figi_private.fetch_requests`,
+        restore,
+      },
+      {
+        title: `committing ${calls} misses against committing ${calls} hits (the flush)`,
+        kind: 'time',
+        target: null,
+        baseline: () => commitTime(database, hits),
+        ours: () => commitTime(database, misses),
+        restore,
       },
     ]
   },
+}
+
+/** Milliseconds of the commit alone. */
+async function commitTime({ sql }: BenchDatabase, values: string[]): Promise<number> {
+  let lookedUp = Number.NaN
+  await sql.begin(async (transaction) => {
+    await transaction`call bench.look_up(${values})`
+    lookedUp = performance.now()
+  })
+  return performance.now() - lookedUp
 }

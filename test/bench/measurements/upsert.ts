@@ -1,9 +1,9 @@
 import type { Sql, TransactionSql } from 'postgres'
 import type { Comparison, Measurement } from '../harness.ts'
+import { undone } from '../rollback.ts'
 import { wallTime } from '../statement.ts'
 
 const rows = 100_000
-const undone = Symbol('undone')
 
 /** 100,000 observations at once against the plain statement that any cache would use, each rolled back. */
 export const upsert: Measurement = {
@@ -30,8 +30,8 @@ export const upsert: Measurement = {
         kind: 'time',
         target: 2,
         warmUp: false,
-        baseline: () => inTransaction(sql, (transaction) => bare(transaction, kind)),
-        ours: () => inTransaction(sql, (transaction) => ours(transaction, kind)),
+        baseline: () => undone(sql, (transaction) => bare(transaction, kind)),
+        ours: () => undone(sql, (transaction) => ours(transaction, kind)),
         restore: () => sql`vacuum public.security_mappings`,
       })
     }
@@ -117,18 +117,4 @@ async function bare(sql: TransactionSql, kind: string): Promise<number> {
         market_sector = excluded.market_sector,
         updated_at = clock_timestamp()`,
   )
-}
-
-/** What the work measured; its transaction is rolled back. */
-async function inTransaction(sql: Sql, work: (sql: TransactionSql) => Promise<number>): Promise<number> {
-  let measured = Number.NaN
-  await sql
-    .begin(async (transaction) => {
-      measured = await work(transaction)
-      throw undone
-    })
-    .catch((error) => {
-      if (error !== undone) throw error
-    })
-  return measured
 }
