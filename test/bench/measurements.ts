@@ -1,5 +1,6 @@
 import type { Measurement } from './harness.ts'
 import { client } from './measurements/client.ts'
+import { cold } from './measurements/cold.ts'
 import { files } from './measurements/files.ts'
 import { joins } from './measurements/joins.ts'
 import { lateral } from './measurements/lateral.ts'
@@ -20,4 +21,5 @@ export const measurements: readonly Measurement[] = [
   laws,
   miss,
   files,
+  cold,
 ]
