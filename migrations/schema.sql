@@ -327,7 +327,16 @@ begin
     v_now := clock_timestamp();
 
     v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
-    v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
+    v_unfiltered := figi_private.head_of_round(
+      true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
+    );
+    if v_filtered.size > 0 and (
+      v_unfiltered.priority < v_filtered.priority
+      or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
+    ) then
+      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    end if;
 
     v_filtered_in_flight := exists (
       select
@@ -897,7 +906,7 @@ declare
   v_max_rows integer;
   v_rows_read bigint;
 begin
-  foreach v_max_rows in array array[p_max_identifiers * 2, p_max_identifiers * 40] loop
+  foreach v_max_rows in array array[p_max_identifiers + 20, p_max_identifiers * 4, p_max_identifiers * 40] loop
     select
       array_agg(n.identifier_type), array_agg(n.identifier_value), count(*), min(n.priority), min(n.ready_at), max(n.rows_read)
     into identifier_types, identifier_values, size, priority, ready_at, v_rows_read

@@ -1,6 +1,7 @@
 import type { Measurement } from './harness.ts'
 import { asOf } from './measurements/as_of.ts'
 import { client } from './measurements/client.ts'
+import { cold } from './measurements/cold.ts'
 import { enrich } from './measurements/enrich.ts'
 import { files } from './measurements/files.ts'
 import { joins } from './measurements/joins.ts'
@@ -29,4 +30,5 @@ export const measurements: readonly Measurement[] = [
   millionMisses,
   files,
   enrich,
+  cold,
 ]
