@@ -68,11 +68,9 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   growHeapSlowly()
   const { openConnection } = await import('../connection.ts')
   const { fileTarget, stdoutTarget } = await import('../export_target.ts')
-  const { Progress } = await import('../progress.ts')
   const { Enricher } = await import('../../enrich/enricher.ts')
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
-  const { showProgress } = await import('../enrich_progress.ts')
   await using file = await opened(path, options, context)
   const isFile = options.output !== undefined && options.output !== '-'
   await using target = isFile ? await fileTarget(options.output, context) : stdoutTarget(context)
@@ -80,7 +78,8 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   await using openedLater = new AsyncDisposableStack()
   const config = await context.config()
   const isShown = context.stderr.isTTY && (isFile || !context.stdout.isTTY)
-  using progress = isShown ? new Progress(context, 'kB', Math.ceil(file.size / 1000)) : null
+  const { EnrichProgress } = isShown ? await import('../enrich_progress.ts') : { EnrichProgress: null }
+  using progress = EnrichProgress && new EnrichProgress(context, file.size, config)
   const say = (sentence: string) => {
     progress?.makeRoom()
     tell(context, printable(sentence))
@@ -98,7 +97,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
     onProgress: () => {
       calls += 1
       if (calls === callsUntilGrown) keepYoungHeap()
-      if (progress) showProgress(enricher, progress, file.size, config)
+      progress?.show(enricher)
     },
     signal: context.signal,
   })
