@@ -1,7 +1,7 @@
 import { connect, type Sql } from '../database/connect.ts'
 import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
-import { levelOfOneCommand, openedDatabase } from './session.ts'
+import { levelOfOneCommand, openedDatabase } from './opened_database.ts'
 
 /** Connections for one command, closed with it. */
 export interface Connection extends AsyncDisposable {

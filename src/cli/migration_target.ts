@@ -9,7 +9,7 @@ export async function withMigrationTarget<T>(
   if (config.databaseUrl !== undefined) return work(config.databaseUrl)
   const { acquireEmbedded } = await import('../database/embedded.ts')
   const { createLogger } = await import('../log.ts')
-  const { levelOfOneCommand } = await import('./session.ts')
+  const { levelOfOneCommand } = await import('./opened_database.ts')
   await using database = await acquireEmbedded({
     home: config.home,
     logger: createLogger(levelOfOneCommand(config.logLevel)),

@@ -1,11 +1,8 @@
-import { clearLine, cursorTo } from 'node:readline'
 import { OpenFIGIClient } from '../client.ts'
 import type { OpenFIGIClientOptions } from '../client_options.ts'
-import type { Config, LogLevel } from '../config.ts'
-import { runningEmbedded } from '../database/embedded.ts'
-import { type OpenDatabase, openDatabase } from '../database/open.ts'
 import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
+import { levelOfOneCommand, openedDatabase } from './opened_database.ts'
 import { tell } from './output.ts'
 
 /** A client and its database, for the time of one command. */
@@ -46,31 +43,5 @@ export async function openSession(
       await database.release()
       clearTimeout(patience)
     },
-  }
-}
-
-/** Of a command that ends by itself, warnings and errors, unless LOG_LEVEL asks for more. */
-export function levelOfOneCommand(level: LogLevel): LogLevel {
-  return level === 'info' ? 'warn' : level
-}
-
-/** The database of a command; the embedded one is brought up, and says so on a terminal. */
-export async function openedDatabase(
-  { stderr, signal }: Context,
-  config: Config,
-  logger: ReturnType<typeof createLogger>,
-): Promise<OpenDatabase> {
-  const isShown = stderr.isTTY && config.databaseUrl === undefined && !(await runningEmbedded(config.home))
-  if (isShown) stderr.write('Starting the database ...')
-  try {
-    const database = await openDatabase(config, logger)
-    if (signal.aborted) await database.release()
-    signal.throwIfAborted()
-    return database
-  } finally {
-    if (isShown) {
-      cursorTo(stderr, 0)
-      clearLine(stderr, 0)
-    }
   }
 }

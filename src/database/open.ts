@@ -1,7 +1,5 @@
 import type { Config } from '../config.ts'
 import type { DatabaseLogger } from './database_logger.ts'
-import { acquireEmbedded } from './embedded.ts'
-import { migrateUp } from './migrate.ts'
 
 /** A database to work with, to be released when done. */
 export interface OpenDatabase extends AsyncDisposable {
@@ -17,6 +15,9 @@ export async function openDatabase(config: Config, logger?: DatabaseLogger): Pro
     const release = async () => {}
     return { url: config.databaseUrl, isEmbedded: false, release, [Symbol.asyncDispose]: release }
   }
+  // Only here, since they bring graphile-migrate and graphile-worker along, which take longer to load than most commands run.
+  const { acquireEmbedded } = await import('./embedded.ts')
+  const { migrateUp } = await import('./migrate.ts')
   const options = logger ? { logger } : {}
   const embedded = await acquireEmbedded({ home: config.home, ...options })
   try {

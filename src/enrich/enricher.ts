@@ -51,8 +51,8 @@ const lookupsAtOnce = 3
 /** What may be held back behind a row that waits for its answer: enough to see far ahead, and little memory. */
 const mostRows = 200_000
 const mostCharacters = 32 * 1024 * 1024
-/** So many identifiers fill a hundred requests. */
-const mostFetching = 10_000
+/** So many identifiers fill forty requests, more than the limit allows in a window. */
+const mostFetching = 4_000
 
 interface Block {
   readonly rows: readonly HoldingRow[]
@@ -186,9 +186,9 @@ export class Enricher {
       const identifier = identifierIn(text)
       if (identifier === null) continue
       this.#distinct.add(identifier.value)
-      if (identifier.type === 'CUSIP') identifiers.unshift(identifier)
-      else identifiers.push(identifier)
+      identifiers.push(identifier)
     }
+    if (identifiers.length > 1) identifiers.sort(cusipsFirst)
     return identifiers.length === 0 ? nothing : { identifiers, asOf: asOf ?? null }
   }
 
@@ -260,6 +260,8 @@ export class Enricher {
     this.#changed = Promise.withResolvers()
   }
 }
+
+const cusipsFirst = (a: Identifier, b: Identifier) => a.type.localeCompare(b.type)
 
 const nothing: Asked = { identifiers: [], asOf: null }
 

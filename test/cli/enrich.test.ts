@@ -138,6 +138,7 @@ test('JSON lines keep every character, and what is there already keeps its name'
         missing: 0,
         unresolved: 2,
       },
+      unreadable_dates: 0,
     })
   }))
 

@@ -1,29 +1,38 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
+import { makeCusip } from '../support/identifiers_maker.ts'
 import { knownSecurities as known } from '../support/openfigi_simulator.ts'
 import { run, withInstallation } from './pgfigi.ts'
 
 const script = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
 
 /** What a command writes to a terminal; `script` gives it one, with what is typed. */
-function onTerminal(
+async function onTerminal(
   args: string,
   env: Record<string, string>,
   typed = '',
-): { code: number | null; output: string } {
+): Promise<{ code: number | null; output: string }> {
   const command = `stty cols 120 rows 40; ${process.execPath} ${join(packageRoot, 'src/cli/main.ts')} ${args}`
-  const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
     // A terminal that shows colours, whatever runs this test has.
     env: { ...cleanEnvironment(env), TERM: 'xterm-256color', CI: undefined },
-    input: typed,
-    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
-  return { code: status, output: stdout.replaceAll('\r', '') }
+  child.stdin.end(typed)
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk
+  })
+  const [code] = await once(child, 'close')
+  return { code, output: output.replaceAll('\r', '') }
 }
 
 function skipped(): boolean {
@@ -35,7 +44,7 @@ test('on a terminal resolve shows a table in colour, and says where another list
   if (skipped()) return
   await withInstallation(async ({ env }) => {
     await run(['resolve', '037833100', known.ambiguous.key], { env })
-    const { code, output } = onTerminal(`resolve 037833100 ${known.ambiguous.key} 037833109`, env)
+    const { code, output } = await onTerminal(`resolve 037833100 ${known.ambiguous.key} 037833109`, env)
     assert.is(code, 0)
     assert.match(output, '\x1b[32mhit\x1b[39m')
     const lines = stripVTControlCharacters(output).split('\n')
@@ -50,7 +59,7 @@ test('NO_COLOR leaves the table without colours', async () => {
   if (skipped()) return
   await withInstallation(async ({ env }) => {
     await run(['resolve', '037833100'], { env })
-    const { output } = onTerminal('resolve 037833100', { ...env, NO_COLOR: '1' })
+    const { output } = await onTerminal('resolve 037833100', { ...env, NO_COLOR: '1' })
     assert.match(output, /^identifier/)
     assert.not.match(output, '\x1b[3')
   })
@@ -60,13 +69,26 @@ test('clear asks on a terminal, and only y clears', async () => {
   if (skipped()) return
   await withInstallation(async ({ env, sql }) => {
     await sql`select upsert_mapping('CUSIP', '037833100', 'AAPL')`
-    const declined = onTerminal('clear', env, '\n')
+    const declined = await onTerminal('clear', env, '\n')
     assert.is(declined.code, 1)
     assert.match(declined.output, 'Close the one current mapping? The history is kept. (y/N)')
     assert.match(declined.output, 'Nothing was changed.')
-    const agreed = onTerminal('clear', env, 'y\n')
+    const agreed = await onTerminal('clear', env, 'y\n')
     assert.is(agreed.code, 0)
     assert.match(agreed.output, 'Closed 1 mapping.')
+  })
+})
+
+test('enrich shows how long the limit takes for what is still to be fetched', async () => {
+  if (skipped()) return
+  await withInstallation(async ({ env }) => {
+    const file = join(tmpdir(), `enrich-${process.pid}.txt`)
+    await writeFile(file, Array.from({ length: 200 }, (_, n) => makeCusip(n)).join('\n'))
+    const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/700ms' }
+    const { code, output } = await onTerminal(`enrich ${file} -o ${file}.out`, slow)
+    assert.is(code, 0)
+    assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
+    assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
   })
 })
 

@@ -3,7 +3,7 @@ import type { Enricher, Summary } from '../../enrich/enricher.ts'
 import type { HoldingsFile } from '../../holdings/open_holdings_file.ts'
 import type { Identifier } from '../../identifiers.ts'
 import type { Context } from '../context.ts'
-import { growHeapSlowly, keepYoungHeap } from '../keep_heap_small.ts'
+import { growHeapSlowly, keepHeapSmall, keepYoungHeap } from '../keep_heap_small.ts'
 import { counted, print, printable, tell } from '../output.ts'
 import { parseDayOrInstant } from '../points_in_time.ts'
 import { UsageError } from '../usage_error.ts'
@@ -35,6 +35,9 @@ Examples:
   $ psql -c "copy holdings to stdout (format csv, header)" | pgfigi enrich - --no-fetch --strict
 
 Exit code 1 where something could not be looked up, and with --strict where a row has no ticker in the end.`
+
+/** For thousands of identifiers at once, each of which may have to be requested. */
+const lookupDeadlineMs = 120_000
 
 /** Blocks, of which as many as ever are under way by then. */
 const callsUntilGrown = 10
@@ -68,11 +71,10 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   growHeapSlowly()
   const { openConnection } = await import('../connection.ts')
   const { fileTarget, stdoutTarget } = await import('../export_target.ts')
-  const { Progress } = await import('../progress.ts')
   const { Enricher } = await import('../../enrich/enricher.ts')
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
-  const { showProgress } = await import('../enrich_progress.ts')
+  const { within } = await import('../../database/deadline.ts')
   await using file = await opened(path, options, context)
   const isFile = options.output !== undefined && options.output !== '-'
   await using target = isFile ? await fileTarget(options.output, context) : stdoutTarget(context)
@@ -80,7 +82,8 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   await using openedLater = new AsyncDisposableStack()
   const config = await context.config()
   const isShown = context.stderr.isTTY && (isFile || !context.stdout.isTTY)
-  using progress = isShown ? new Progress(context, 'kB', Math.ceil(file.size / 1000)) : null
+  const { EnrichProgress } = isShown ? await import('../enrich_progress.ts') : { EnrichProgress: null }
+  using progress = EnrichProgress && new EnrichProgress(context, file.size, config)
   const say = (sentence: string) => {
     progress?.makeRoom()
     tell(context, printable(sentence))
@@ -92,13 +95,17 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
     holdings: file.holdings,
     timeOf: options.asOfColumn === undefined ? oneTime(options.asOf, now) : ownTimes(now),
     lookUp: (identifiers, asOf) =>
-      knownMappings(connection.sql, identifiers, { asOf, maxAgeDays, isRequesting: options.fetch }),
+      within(
+        lookupDeadlineMs,
+        'The database',
+        knownMappings(connection.sql, identifiers, { asOf, maxAgeDays, isRequesting: options.fetch }),
+      ),
     fetch: options.fetch ? fetcherOpenedLater(context, openedLater) : undefined,
     onWarning: say,
     onProgress: () => {
       calls += 1
       if (calls === callsUntilGrown) keepYoungHeap()
-      if (progress) showProgress(enricher, progress, file.size, config)
+      progress?.show(enricher)
     },
     signal: context.signal,
   })
@@ -124,6 +131,7 @@ async function opened(path: string, options: EnrichOptions, context: Context): P
 /** A client is only opened for the first identifier that has to be fetched. */
 function fetcherOpenedLater(context: Context, stack: AsyncDisposableStack) {
   const open = async () => {
+    keepHeapSmall() // from here on OpenFIGI sets the pace
     const { openSession } = await import('../session.ts')
     return stack.use(await openSession(context, {})).client
   }
@@ -146,11 +154,12 @@ async function sumUp(
   { json, strict, isFile, output }: EnrichOptions & { isFile: boolean },
   context: Context,
 ): Promise<number> {
-  const { rows, identifiers, hits, stale, fetched, negative, invalid, unreadableDates, missing } = summary
+  const { rows, identifiers, hits, stale, fetched, negative, invalid, missing } = summary
   const unresolved = rows - hits
   if (json) {
     const counts = { rows, identifiers, hits, stale, fetched, negative, invalid, missing, unresolved }
-    const line = JSON.stringify(counts)
+    const unreadable_dates = summary.unreadableDates
+    const line = JSON.stringify({ ...counts, unreadable_dates })
     await (isFile ? print(context, line) : tell(context, line))
   } else {
     const number = (count: number) => count.toLocaleString('en-US')
@@ -162,8 +171,8 @@ async function sumUp(
         `${number(negative)} negative, ${number(invalid)} invalid, ${number(missing)} not known yet.`,
     )
   }
-  if (unreadableDates > 0) {
-    const noun = `${counted(unreadableDates, 'row')} of the invalid`
+  if (summary.unreadableDates > 0) {
+    const noun = `${counted(summary.unreadableDates, 'row')} of the invalid`
     tell(context, `${noun} without a date that can be read: 2021-03-09 or 2021-03-09T14:30:00Z can.`)
   }
   if (summary.odd > 0)

@@ -8,7 +8,7 @@ export async function migrateDown(
   const { withMigrationTarget } = await import('../migration_target.ts')
   const migrations = await import('../../database/migrate_down.ts')
   const { createLogger } = await import('../../log.ts')
-  const { levelOfOneCommand } = await import('../session.ts')
+  const { levelOfOneCommand } = await import('../opened_database.ts')
   const logger = createLogger(levelOfOneCommand((await context.config()).logLevel))
   const undone = await withMigrationTarget(context, (url) =>
     migrations.migrateDown(url, { force, logger, signal: context.signal }),

@@ -5,7 +5,7 @@ export async function migrateUp(context: Context): Promise<number> {
   const { withMigrationTarget } = await import('../migration_target.ts')
   const migrations = await import('../../database/migrate.ts')
   const { createLogger } = await import('../../log.ts')
-  const { levelOfOneCommand } = await import('../session.ts')
+  const { levelOfOneCommand } = await import('../opened_database.ts')
   const logger = createLogger(levelOfOneCommand((await context.config()).logLevel))
   const applied = await withMigrationTarget(context, (url) =>
     migrations.migrateUp(url, { logger, signal: context.signal }),
