@@ -72,6 +72,10 @@ async function readsItsOwnWrites(stage: ReplicaStage, client: OpenFIGIClient): P
   await observe(stage.primary, 'CUSIP', microsoft.key, 'MSFT OLD', '2020-01-01')
   await stage.caughtUp()
   await stage.replica`select pg_wal_replay_pause()`
+  await until('the replay stands still', async () => {
+    const [row] = await stage.replica`select pg_get_wal_replay_pause_state() as state`
+    return row?.state === 'paused'
+  })
   assert.is(await client.getTickerFromCusip(microsoft.key), 'MSFT OLD')
   await until(
     'it is fetched',
