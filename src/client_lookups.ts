@@ -15,7 +15,7 @@ const anyAgeDays = 36_500
 
 /** Lookups of one tick that go into one query; of more, the first misses are fetched while the others are looked up. */
 const lookupsAtOnce = 1_000
-const lookupQueriesAtOnce = 2
+const lookupQueriesAtOnce = 4
 
 /** Where a lookup is answered: in this process, on a replica, on the primary, whichever is the nearest that may. */
 export class ClientLookups {
@@ -103,7 +103,7 @@ export class ClientLookups {
     this.#recent?.forget()
     if (!this.#replica) return
     const [log] = await this.#database.require(
-      (sql) => sql<[{ lsn: string }]>`select pg_current_wal_lsn()::text as lsn`,
+      (sql) => sql<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`,
     )
     this.#replica.catchUp(log.lsn)
   }

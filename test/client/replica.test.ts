@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parseConfig } from '../../src/config.ts'
 import { OpenFIGIClient, type OpenFIGIClientOptions } from '../../src/index.ts'
+import { ReadReplica } from '../../src/read_replica.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, requestsFor, resolve } from '../support/mappings.ts'
@@ -70,6 +72,10 @@ async function readsItsOwnWrites(stage: ReplicaStage, client: OpenFIGIClient): P
   await observe(stage.primary, 'CUSIP', microsoft.key, 'MSFT OLD', '2020-01-01')
   await stage.caughtUp()
   await stage.replica`select pg_wal_replay_pause()`
+  await until('the replay stands still', async () => {
+    const [row] = await stage.replica`select pg_get_wal_replay_pause_state() as state`
+    return row?.state === 'paused'
+  })
   assert.is(await client.getTickerFromCusip(microsoft.key), 'MSFT OLD')
   await until(
     'it is fetched',
@@ -108,10 +114,23 @@ async function survives(stage: ReplicaStage, client: OpenFIGIClient, logger: Rec
   assert.is((await client.resolve(known)).ticker, 'KNOWN')
 }
 
+async function takesAnyFailure({ replicaUrl }: ReplicaStage): Promise<void> {
+  const logger = recordingLogger()
+  const replica = new ReadReplica(replicaUrl, parseConfig({}).client, logger)
+  const conflict = Object.assign(new Error('canceling statement due to conflict with recovery'), {
+    code: '40001',
+  })
+  assert.is(await replica.query(() => Promise.reject(conflict)), null)
+  assert.is(await replica.query((sql) => sql`select 1`), null, 'it is left alone for a while')
+  assert.is(logger.messages('warn').length, 1)
+  await replica.close()
+}
+
 test('never fail because it is one: misses, what lags and what is away come from the primary', () =>
   withSimulator({ limit: { requests: 1_000_000, windowMs: 1000 } }, async (sim) => {
     const hasRun = await withReplica(async (stage) => {
       await asAnalyst(stage)
+      await takesAnyFailure(stage)
       const logger = recordingLogger()
       const options: OpenFIGIClientOptions = {
         dbUrl: stage.primaryUrl,

@@ -15,11 +15,11 @@ test('takes a stream of any length in bounded memory, and reads no further ahead
         array_fill('CUSIP'::text, array[1000]), ${values}, ${values.map((_, n) => `T${n}`)}
       )`
     await sql`analyze public.security_mappings`
-    const count = 200_000
-    // All the rows would take some 200 MB.
+    const count = 100_000
+    // All the rows would take some 100 MB.
     const options = { dbUrl: url, values, count }
     await using child = await forkProgram('resolve_many_process.ts', options, {
-      NODE_OPTIONS: '--max-old-space-size=80',
+      NODE_OPTIONS: '--max-old-space-size=64',
     })
     const began = performance.now()
     const { hits, mostAhead, peakMegabytes } = await child.ask<StreamAnswer>({})

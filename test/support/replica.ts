@@ -70,7 +70,7 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
         start,
         stop,
         async caughtUp() {
-          const [row] = await primary<[{ lsn: string }]>`select pg_current_wal_lsn()::text as lsn`
+          const [row] = await primary<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`
           for (;;) {
             const [now] = await replica`select pg_last_wal_replay_lsn() >= ${row.lsn}::text::pg_lsn as has_it`
             if (now?.has_it) return
