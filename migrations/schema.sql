@@ -2776,9 +2776,29 @@ BEGIN ATOMIC
                      ELSE NULL::public.resolved_mapping
                  END AS rest
             FROM (unnest(resolve_mappings.identifier_values) WITH ORDINALITY wanted(identifier_value, ordinality)
-              LEFT JOIN public.mapping_periods m ON (((m.identifier_type = (resolve_mappings.identifier_type COLLATE "C")) AND (m.identifier_value = (wanted.identifier_value COLLATE "C")) AND (((resolve_mappings.as_of IS NULL) AND (m.end_date IS NULL)) OR ((m.start_date <= resolve_mappings.as_of) AND ((m.end_date IS NULL) OR (m.end_date > resolve_mappings.as_of)))))))
-          OFFSET 0) found
-   ORDER BY found.ordinality;
+              LEFT JOIN LATERAL ( SELECT p.id,
+                     p.identifier_type,
+                     p.identifier_value,
+                     p.ticker,
+                     p.has_no_results,
+                     p.start_date,
+                     p.end_date,
+                     p.last_fetched_date,
+                     p.figi,
+                     p.composite_figi,
+                     p.share_class_figi,
+                     p.name,
+                     p.exch_code,
+                     p.security_type,
+                     p.security_type2,
+                     p.market_sector,
+                     p.source,
+                     p.alternatives
+                    FROM public.mapping_periods p
+                   WHERE ((p.identifier_type = (resolve_mappings.identifier_type COLLATE "C")) AND (p.identifier_value = (wanted.identifier_value COLLATE "C")) AND (((resolve_mappings.as_of IS NULL) AND (p.end_date IS NULL)) OR ((p.start_date <= resolve_mappings.as_of) AND ((p.end_date IS NULL) OR (p.end_date > resolve_mappings.as_of)))))
+                  OFFSET 0) m ON (true))
+           ORDER BY wanted.ordinality
+          OFFSET 0) found;
 END;
 
 CREATE OR REPLACE FUNCTION public.spreadsheet_safe(value text)

@@ -1,3 +1,5 @@
+alter table public.security_mappings alter column identifier_value reset (n_distinct);
+
 -- The bodies of 000001.
 create or replace function figi_private.head_of_round(
   p_unfiltered boolean,

@@ -59,18 +59,10 @@ export async function resolveMany(
   lookups: readonly Lookup[],
   maxAgeDays: number | null,
 ): Promise<ResolvedMapping[]> {
-  // No identifier holds a comma, and a list of them is quickly read.
-  const types = lookups.map((lookup) => lookup.identifier.type).join(',')
-  const values = lookups.map((lookup) => lookup.identifier.value).join(',')
   const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
-  if (lookups.every((lookup) => lookup.asOf === null)) {
-    const [now] = await sql<Columns[]>`
-      select ${columns(sql)}
-      from unnest(string_to_array(${types}::text, ','), string_to_array(${values}::text, ','))
-        with ordinality as wanted (type, value, place)
-      cross join lateral public.resolve_mapping(wanted.type, wanted.value, null, ${maxAge}::interval) as resolved`
-    return rowsOf(lookups, now as Columns)
-  }
+  if (lookups.every((lookup) => lookup.asOf === null)) return resolveNow(sql, lookups, maxAge)
+  const types = listOf(lookups.map((lookup) => lookup.identifier.type))
+  const values = listOf(lookups.map((lookup) => lookup.identifier.value))
   const instants = lookups.map(({ asOf }) => (asOf instanceof Date ? instantOf(asOf) : null))
   const days = lookups.map(({ asOf }) => (typeof asOf === 'string' ? asOf : null))
   const [asOf] = await sql<Columns[]>`
@@ -80,20 +72,49 @@ export async function resolveMany(
       ${instants}::text[]::timestamptz[], ${days}::text[]::date[]
     ) with ordinality as wanted (type, value, instant, day, place)
     cross join lateral (
-      select at_instant.*
+      select at_instant.*, wanted.place
       from public.resolve_mapping(wanted.type, wanted.value, wanted.instant, ${maxAge}::interval) as at_instant
       where wanted.day is null
       union all
-      select on_day.*
+      select on_day.*, wanted.place
       from public.resolve_mapping(wanted.type, wanted.value, wanted.day, ${maxAge}::interval) as on_day
       where wanted.day is not null
     ) as resolved`
   return rowsOf(lookups, asOf as Columns)
 }
 
+/** A set for each type: places count through the CUSIPs, then through the ISINs. */
+async function resolveNow(
+  sql: Sql,
+  lookups: readonly Lookup[],
+  maxAge: string | null,
+): Promise<ResolvedMapping[]> {
+  const cusips = lookups.filter(({ identifier }) => identifier.type === 'CUSIP')
+  const isins = lookups.filter(({ identifier }) => identifier.type === 'ISIN')
+  const valuesOf = (some: readonly Lookup[]) => listOf(some.map(({ identifier }) => identifier.value))
+  const [now] = await sql<Columns[]>`
+    select ${columns(sql)}
+    from (
+      select r.*, r.ordinality as place
+      from public.resolve_mappings('CUSIP', string_to_array(${valuesOf(cusips)}::text, ','), null, ${maxAge}::interval) r
+      union all
+      select r.*, r.ordinality + ${cusips.length} as place
+      from public.resolve_mappings('ISIN', string_to_array(${valuesOf(isins)}::text, ','), null, ${maxAge}::interval) r
+    ) resolved`
+  const rows = rowsOf([...cusips, ...isins], now as Columns)
+  if (isins.length === 0 || cusips.length === 0) return rows
+  let [cusip, isin] = [0, cusips.length]
+  return lookups.map(({ identifier }) => rows[identifier.type === 'CUSIP' ? cusip++ : isin++] as ResolvedMapping)
+}
+
+/** No identifier holds a comma, and a list of them is read sooner than an array. */
+function listOf(texts: readonly string[]): string {
+  return texts.join(',')
+}
+
 function columns(sql: Sql) {
   return sql`
-    json_agg(wanted.place) as place,
+    json_agg(resolved.place) as place,
     json_agg(resolved.ticker) as ticker,
     json_agg(resolved.status) as status,
     json_agg(resolved.fetch_requested) as fetch_requested,
