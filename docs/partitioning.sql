@@ -68,7 +68,8 @@ begin
   from dependents d
   where d.owner <> (select c.relowner from pg_class c where c.oid = v_table)
     or (d.classid = 'pg_class'::regclass and d.objid not in (
-      'public.current_mappings'::regclass, 'public.mapping_periods'::regclass, 'figi_private.recorded_periods'::regclass
+      'public.current_mappings'::regclass, 'public.mapping_periods'::regclass,
+      'figi_private.period_answers'::regclass, 'figi_private.recorded_periods'::regclass
     ));
   if v_foreign is not null then
     raise exception 'something that is not pgfigi''s depends on it: %', v_foreign
@@ -105,10 +106,14 @@ begin
     'alter table public.security_mappings alter column id add generated always as identity (start with %s)',
     (select coalesce(max(m.id), 0) + 1 from public.unpartitioned_mappings m)
   );
+  alter table public.security_mappings alter column identifier_value set (n_distinct_inherited = -0.9);
   for v_number in 0 .. v_partitions - 1 loop
     execute format(
       'create table public.security_mappings_%s partition of public.security_mappings for values with (modulus %s, remainder %s)',
       v_number, v_partitions, v_number
+    );
+    execute format(
+      'alter table public.security_mappings_%s alter column identifier_value set (n_distinct = -0.9)', v_number
     );
   end loop;
   execute format('comment on table public.security_mappings is %L', obj_description(v_table, 'pg_class'));

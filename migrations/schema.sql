@@ -1829,7 +1829,7 @@ AS $function$
 declare
   v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
   v_value text collate "C" := public.normalize_identifier(v_type, p_identifier_value);
-  v_sister_id bigint;
+  v_id bigint;
   v_answer public.resolved_mapping;
 begin
   if v_value is null then
@@ -1840,21 +1840,22 @@ begin
     return v_answer;
   end if;
 
-  select (p.answer).* into v_answer
-  from figi_private.period_answers p
-  where p.identifier_type = v_type
-    and p.identifier_value = v_value
+  -- Most calls find nothing: so they look for a key alone.
+  select m.id into v_id
+  from public.security_mappings m
+  where m.identifier_type = v_type
+    and m.identifier_value = v_value
     and (
-      (p_as_of is null and p.end_date is null)
-      or (p.start_date <= p_as_of and (p.end_date is null or p.end_date > p_as_of))
+      (p_as_of is null and m.end_date is null)
+      or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
     );
-  if v_answer.id is null then
-    v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
-    if v_sister_id is not null then
-      select (p.answer).* into v_answer
-      from figi_private.period_answers p
-      where (p.answer).id = v_sister_id;
-    end if;
+  if v_id is null then
+    v_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
+  end if;
+  if v_id is not null then
+    select (p.answer).* into v_answer
+    from figi_private.period_answers p
+    where (p.answer).id = v_id;
   end if;
 
   v_answer.identifier_type := v_type;

@@ -1,5 +1,5 @@
 --! Previous: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
---! Hash: sha1:d53ed418c7e7e8c691a5eb90f452749f2941c4e0
+--! Hash: sha1:7c671bca754d97162bcd74e5ae12acc06e0b31ea
 --! Message: warming and faster lookups
 
 --! Included functions/head_of_round.sql
@@ -1094,7 +1094,7 @@ as $$
 declare
   v_type text collate "C" := public.normalize_identifier_type(p_identifier_type);
   v_value text collate "C" := public.normalize_identifier(v_type, p_identifier_value);
-  v_sister_id bigint;
+  v_id bigint;
   v_answer public.resolved_mapping;
 begin
   if v_value is null then
@@ -1105,21 +1105,22 @@ begin
     return v_answer;
   end if;
 
-  select (p.answer).* into v_answer
-  from figi_private.period_answers p
-  where p.identifier_type = v_type
-    and p.identifier_value = v_value
+  -- Most calls find nothing: so they look for a key alone.
+  select m.id into v_id
+  from public.security_mappings m
+  where m.identifier_type = v_type
+    and m.identifier_value = v_value
     and (
-      (p_as_of is null and p.end_date is null)
-      or (p.start_date <= p_as_of and (p.end_date is null or p.end_date > p_as_of))
+      (p_as_of is null and m.end_date is null)
+      or (m.start_date <= p_as_of and (m.end_date is null or m.end_date > p_as_of))
     );
-  if v_answer.id is null then
-    v_sister_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
-    if v_sister_id is not null then
-      select (p.answer).* into v_answer
-      from figi_private.period_answers p
-      where (p.answer).id = v_sister_id;
-    end if;
+  if v_id is null then
+    v_id := figi_private.sister_mapping(v_type, v_value, p_as_of);
+  end if;
+  if v_id is not null then
+    select (p.answer).* into v_answer
+    from figi_private.period_answers p
+    where (p.answer).id = v_id;
   end if;
 
   v_answer.identifier_type := v_type;

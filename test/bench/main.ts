@@ -1,7 +1,7 @@
 /**
  * The project's yardstick: each measurement and its baseline in turn, in one run, on a throwaway embedded database.
  *
- *   npm run bench -- [--rows 100000,10000000] [--only name,name] [--rounds 5] [--every-size] [--json file] [--explain] [--home folder]
+ *   npm run bench -- [--rows 100000,1000000] [--only name,name] [--rounds 5] [--every-size] [--json file] [--explain] [--home folder]
  *
  * --rows are numbers of identifiers, a database each: measurements run on the largest, or on every one with --every-size,
  * and latency compares it with the smallest. --only names what is to run, also what does not run otherwise (laws, files).
@@ -17,7 +17,7 @@ import { asText, type Report } from './report.ts'
 
 const { values: options } = parseArgs({
   options: {
-    rows: { type: 'string', default: '100000,10000000' },
+    rows: { type: 'string', default: '100000,1000000' },
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     'every-size': { type: 'boolean', default: false },

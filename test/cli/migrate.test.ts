@@ -67,8 +67,13 @@ test('up brings a database with other tables in it up to date; status and histor
 
 test('down undoes the last one without asking, refuses to lose rows, and says so where there is nothing to undo', () =>
   withEmptyDatabase(async (sql, env) => {
-    const last = (await committedMigrations(migrationsFolder())).at(-1)?.name
+    const names = (await committedMigrations(migrationsFolder())).map(({ name }) => name)
+    const [first, last] = [names[0], names.at(-1)]
     assert.is((await run(['migrate', 'up'], { env })).code, 0)
+    for (const name of names.slice(1).reverse()) {
+      const undone = await run(['migrate', 'down'], { env })
+      assert.equal([undone.code, undone.stdout], [0, `${name}\n`])
+    }
     await sql`select from upsert_mapping('CUSIP', '037833100', 'AAPL')`
     const refused = await run(['migrate', 'down'], { env })
     assert.equal([refused.code, refused.stdout], [1, ''])
@@ -76,7 +81,7 @@ test('down undoes the last one without asking, refuses to lose rows, and says so
     assert.match(refused.stderr, '--force')
 
     const forced = await run(['migrate', 'down', '--force'], { env })
-    assert.equal([forced.code, forced.stdout], [0, `${last}\n`])
+    assert.equal([forced.code, forced.stdout], [0, `${first}\n`])
     const again = await run(['migrate', 'down', '--json'], { env })
     assert.equal([again.code, again.stdout], [0, '{"undone":null}\n'])
     assert.match(again.stderr, 'there is nothing to undo')

@@ -102,7 +102,9 @@ test('is emptied by whatever changes a mapping in another session', () =>
     await observe(sql, 'CUSIP', makeCusip(1), 'AGAIN')
     await until('it is kept after that', () => isKept(pgfigi, sql, makeCusip(1)))
     const ended = await sql`
-      select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgfigi listener'`
+      select pg_terminate_backend(pid)
+      from pg_stat_activity
+      where datname = current_database() and application_name = 'pgfigi listener'`
     assert.is(ended.length, 1)
     await sleep(50)
     assert.not(await isKept(pgfigi, sql, makeCusip(1)), 'nothing is kept while nothing is heard')

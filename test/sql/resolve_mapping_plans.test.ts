@@ -90,6 +90,24 @@ test('what a probe answers calls nothing else, and what it does not calls the re
   })
 })
 
+test('a prepared lookup is planned once, whichever its parameters are', async () => {
+  await withRollback(async (sql) => {
+    await fill(sql)
+    for (const [parameters, values] of [
+      ['text', `'037833100'`],
+      ['text, timestamptz', `'037833100', '2020-06-01'`],
+      ['text, date', `'037833100', '2020-06-01'`],
+    ] as const) {
+      const places = parameters.split(',').map((_, n) => `$${n + 1}`)
+      await sql.unsafe(`prepare lookup (${parameters}) as select * from resolve_mapping('CUSIP', ${places})`)
+      for (let time = 0; time < 8; time++) await sql.unsafe(`execute lookup (${values})`)
+      const [plans] = await sql`select generic_plans::int as generic from pg_prepared_statements where name = 'lookup'`
+      assert.is(plans?.generic, 3, parameters)
+      await sql`deallocate lookup`
+    }
+  })
+})
+
 test('as of an instant, a lookup is a probe of the index of the history', async () => {
   await withRollback(async (sql) => {
     await fill(sql)
