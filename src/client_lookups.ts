@@ -15,7 +15,7 @@ const anyAgeDays = 36_500
 
 /** Lookups of one tick that go into one query; of more, the first misses are fetched while the others are looked up. */
 const lookupsAtOnce = 1_000
-const lookupQueriesAtOnce = 4
+const lookupQueriesAtOnce = 2
 
 /** Where a lookup is answered: in this process, on a replica, on the primary, whichever is the nearest that may. */
 export class ClientLookups {
