@@ -1242,15 +1242,16 @@ CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  IMMUTABLE PARALLEL SAFE
 RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9.]|\.(?![0-9])|(?<![0-9])\.'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
 
-CREATE OR REPLACE FUNCTION figi_private.queue_size()
- RETURNS bigint
+CREATE OR REPLACE FUNCTION figi_private.queue_size(OUT waiting bigint, OUT gave_up bigint)
+ RETURNS record
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select count(*)
+  select
+    count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is null),
+    count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is not null)
   from figi_private.fetch_requests r
-  where r.gave_up_at is null
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.raise_overlap(ids bigint[])
@@ -2773,7 +2774,7 @@ BEGIN ATOMIC
              m.source,
              m.alternatives,
                  CASE
-                     WHEN ((m.id IS NULL) OR ((resolve_mappings.as_of IS NULL) AND (NOT figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age)))) THEN figi_private.resolve_rest(resolve_mappings.identifier_type, wanted.identifier_value, resolve_mappings.as_of, resolve_mappings.max_age)
+                     WHEN (m.id IS NULL) THEN figi_private.resolve_rest(resolve_mappings.identifier_type, wanted.identifier_value, resolve_mappings.as_of, resolve_mappings.max_age)
                      ELSE NULL::public.resolved_mapping
                  END AS rest
             FROM (unnest(resolve_mappings.identifier_values) WITH ORDINALITY wanted(identifier_value, ordinality)
@@ -2796,7 +2797,11 @@ BEGIN ATOMIC
                      p.source,
                      p.alternatives
                     FROM public.mapping_periods p
-                   WHERE ((p.identifier_type = (resolve_mappings.identifier_type COLLATE "C")) AND (p.identifier_value = (wanted.identifier_value COLLATE "C")) AND (((resolve_mappings.as_of IS NULL) AND (p.end_date IS NULL)) OR ((p.start_date <= resolve_mappings.as_of) AND ((p.end_date IS NULL) OR (p.end_date > resolve_mappings.as_of)))))
+                   WHERE ((p.identifier_type = (resolve_mappings.identifier_type COLLATE "C")) AND (p.identifier_value = (wanted.identifier_value COLLATE "C")) AND (((resolve_mappings.as_of IS NULL) AND (p.end_date IS NULL) AND
+                         CASE
+                             WHEN figi_private.is_fresh(p.last_fetched_date, resolve_mappings.max_age) THEN true
+                             ELSE NULL::boolean
+                         END) OR ((p.start_date <= resolve_mappings.as_of) AND ((p.end_date IS NULL) OR (p.end_date > resolve_mappings.as_of)))))
                   OFFSET 0) m ON (true))
            ORDER BY wanted.ordinality
           OFFSET 0) found;
@@ -3309,7 +3314,7 @@ comment on function figi_private.plain_ticker(text) is
   'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';
 
 comment on function figi_private.queue_size() is
-  'How many requests wait or are under way, for whoever watches them become fewer.';
+  'How many identifiers wait or are being fetched, for whoever watches them become fewer, and how many gave up: OpenFIGI answered with an error each time.';
 
 comment on function figi_private.raise_overlap(bigint[]) is
   'Raises 23P01 for the first of these periods; does nothing for none.';

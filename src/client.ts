@@ -5,7 +5,7 @@ import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
 import { type CacheStats, cacheStats, clearCache, purgeCache, refreshStale } from './database/cache.ts'
 import type { Lookup, ResolvedMapping } from './database/lookups.ts'
-import { queueSize } from './database/warming.ts'
+import { type QueueSize, queueSize } from './database/warming.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
 import { createLogger, type Logger } from './log.ts'
@@ -138,12 +138,15 @@ export class OpenFIGIClient implements AsyncDisposable {
     return requested
   }
 
-  /** How many requests wait to be fetched, or are being fetched, by whomever. */
-  async pendingRequests(): Promise<number> {
+  /** How many identifiers wait to be fetched, or are being fetched, by whomever; and how many gave up. */
+  async pendingRequests(): Promise<QueueSize> {
     return this.#needsDatabase().require(queueSize)
   }
 
-  /** Fetches what has been requested, by whomever, until nothing is left that can be asked for now. */
+  /**
+   * Fetches what has been requested, by whomever, until nothing is left that can be asked for now. Rejects where OpenFIGI
+   * cannot be reached, or refuses the key; the requests are kept.
+   */
   async fetchRequested(): Promise<void> {
     await (await this.#needsDatabase().fetcher()).drain()
     await this.#lookups?.hasChanged()

@@ -128,6 +128,7 @@ export class ClientLookups {
   async #listen(recent: RecentMappings): Promise<void> {
     if (this.#listener || this.#isClosed) return
     const url = this.#config.databaseDirectUrl ?? (await this.#database.url())
+    if (this.#isClosed) return
     this.#listener ??= new ChangeListener({ url, logger: this.#logger, onChange: () => recent.forget() })
   }
 }

@@ -85,7 +85,7 @@ export class ReadReplica {
   #leave(error: unknown): void {
     if (this.#isClosed || this.#isAside) return
     this.#logger.warn(
-      { reason: (explained(error) as Error).message },
+      { reason: (explained(error, 'DATABASE_READ_URL') as Error).message },
       'The replica cannot answer: the primary does, and the replica is tried again',
     )
     this.#leaveAside()
@@ -99,15 +99,19 @@ export class ReadReplica {
   }
 
   async #tryToReturn(): Promise<void> {
+    const behind = this.#behind
     try {
+      // The empty set is what lookups will ask, too: an older schema or a missing right shows here.
       const [row] = await this.#within(this.#sql<[{ has_it: boolean }]>`
-        select coalesce(pg_last_wal_replay_lsn() >= ${this.#behind}::text::pg_lsn, true) as has_it`)
+        select coalesce(pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
+        from (select count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
+      if (this.#behind !== behind) return // A later change has set a timer of its own.
       if (!row.has_it) return this.#leaveAside()
       this.#behind = null
       this.#isAside = false
       this.#logger.info({}, 'The replica answers again')
     } catch {
-      this.#leaveAside()
+      if (this.#behind === behind) this.#leaveAside()
     }
   }
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:3d90c56f98c514854ca372628b39eaf2558f52c8
---! Hash: sha1:7c671bca754d97162bcd74e5ae12acc06e0b31ea
+--! Hash: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
 --! Message: warming and faster lookups
 
 --! Included functions/head_of_round.sql
@@ -891,21 +891,21 @@ comment on function figi_private.open_sister(text, text) is
   'The open positive mapping of the sister identifier: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. No row where there is none.';
 --! EndIncluded functions/open_sister.sql
 --! Included functions/queue_size.sql
-create or replace function figi_private.queue_size()
-returns bigint
+create or replace function figi_private.queue_size(out waiting bigint, out gave_up bigint)
 language sql
 stable
 security definer
 set search_path to pg_catalog, pg_temp
 as $$
-  select count(*)
+  select
+    count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is null),
+    count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is not null)
   from figi_private.fetch_requests r
-  where r.gave_up_at is null
 $$;
 
 revoke execute on function figi_private.queue_size() from public;
 comment on function figi_private.queue_size() is
-  'How many requests wait or are under way, for whoever watches them become fewer.';
+  'How many identifiers wait or are being fetched, for whoever watches them become fewer, and how many gave up: OpenFIGI answered with an error each time.';
 --! EndIncluded functions/queue_size.sql
 --! Included functions/request_warming.sql
 -- What is known is judged as resolve_mapping does: by the identifier's own open row, and only where it has none by its
@@ -1200,7 +1200,8 @@ comment on function public.resolve_mapping(text, text, timestamptz, interval) is
 --! Included functions/resolve_mappings.sql
 -- A portfolio in one statement. The same probe and the same rest as in resolve_mapping, an index probe an element, in the
 -- order of the array: nothing is sorted, nothing is kept, and the planner is not tempted to hash ten million rows for a
--- hundred thousand. Behind "offset 0" the rest is evaluated once an element, and only for what the probe did not answer.
+-- hundred thousand. Behind "offset 0" the rest is evaluated once an element, and only for what the probe did not answer. What
+-- is stale is left to it whole: it sees later changes than the probe does.
 create or replace function public.resolve_mappings(
   identifier_type text,
   identifier_values text[],
@@ -1239,9 +1240,7 @@ begin atomic
       wanted.ordinality,
       m.*,
       case
-        when m.id is null
-          or (resolve_mappings.as_of is null and not figi_private.is_fresh(m.last_fetched_date, resolve_mappings.max_age))
-        then figi_private.resolve_rest(
+        when m.id is null then figi_private.resolve_rest(
           resolve_mappings.identifier_type,
           wanted.identifier_value,
           resolve_mappings.as_of,
@@ -1255,7 +1254,11 @@ begin atomic
       where p.identifier_type = (resolve_mappings.identifier_type collate "C")
         and p.identifier_value = (wanted.identifier_value collate "C")
         and (
-          (resolve_mappings.as_of is null and p.end_date is null)
+          (
+            resolve_mappings.as_of is null
+            and p.end_date is null
+            and case when figi_private.is_fresh(p.last_fetched_date, resolve_mappings.max_age) then true end
+          )
           or (p.start_date <= resolve_mappings.as_of and (p.end_date is null or p.end_date > resolve_mappings.as_of))
         )
       offset 0

@@ -904,5 +904,23 @@ revoke execute on function public.resolve_mappings(text, text[], timestamptz, in
 comment on function public.resolve_mappings(text, text[], timestamptz, interval) is
   'resolve_mapping for a set: one row for each element of identifier_values, in order, nulls and invalid ones included; ordinality is the place in the array, from 1.';
 
+-- Whoever could look up still can.
+do $$
+declare
+  v_role regrole;
+begin
+  for v_role in
+    select distinct a.grantee
+    from pg_class c
+    cross join lateral aclexplode(c.relacl) a
+    where c.oid = 'public.mapping_periods'::regclass
+      and a.privilege_type = 'SELECT'
+      and a.grantee not in (0, c.relowner)
+  loop
+    execute format('grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval, boolean) to %s', v_role);
+  end loop;
+end
+$$;
+
 drop function figi_private.resolve_rest(text, text, timestamptz, interval);
 drop view figi_private.period_answers;

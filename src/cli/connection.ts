@@ -22,7 +22,7 @@ export async function openConnection(
 ): Promise<Connection> {
   const config = await context.config()
   const database = await openedDatabase(context, config, createLogger(levelOfOneCommand(config.logLevel)))
-  const sql = connect(database.url, { max, applicationName })
+  const sql = connect(database.url, { max, applicationName, prepare: config.client.prepare })
   const stop = () => void sql.end({ timeout: 0 })
   if (isInterruptible) context.signal.addEventListener('abort', stop, { once: true })
   return {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OpenFIGIClient } from '../client.ts'
+import type { QueueSize } from '../database/warming.ts'
 import { timeAtLimit } from '../openfigi/time_at_limit.ts'
 import type { Context } from './context.ts'
 import { counted, tell } from './output.ts'
@@ -7,9 +8,12 @@ import { duration, Progress } from './progress.ts'
 
 const everyMs = 1_000
 
-/** Fetches what is requested, by whomever, until nothing is left to claim, and shows how far it is; how many are left. */
-export async function drain(client: OpenFIGIClient, context: Context): Promise<number> {
-  const pending = await client.pendingRequests()
+/**
+ * Fetches what is requested, by whomever, until nothing is left to claim, and shows how far it is; what is left, and what gave
+ * up meanwhile, it says.
+ */
+export async function drain(client: OpenFIGIClient, context: Context): Promise<QueueSize> {
+  const { waiting: pending, gaveUp } = await client.pendingRequests()
   using progress = new Progress(context, 'identifiers', pending)
   const done = new AbortController()
   const watching = context.stderr.isTTY ? watch(client, context, progress, pending, done.signal) : null
@@ -21,11 +25,15 @@ export async function drain(client: OpenFIGIClient, context: Context): Promise<n
     await watching
   }
   const left = await client.pendingRequests()
-  if (left > 0) {
-    progress[Symbol.dispose]()
-    tell(context, `${counted(left, 'identifier')} could not be fetched yet; a worker tries again.`)
+  progress[Symbol.dispose]()
+  const failed = { waiting: left.waiting, gaveUp: Math.max(0, left.gaveUp - gaveUp) }
+  if (failed.waiting > 0)
+    tell(context, `${counted(failed.waiting, 'identifier')} could not be fetched yet; a worker tries again.`)
+  if (failed.gaveUp > 0) {
+    const noun = counted(failed.gaveUp, 'identifier')
+    tell(context, `${noun} gave up: OpenFIGI answered with an error each time. Ask again after a minute.`)
   }
-  return left
+  return failed
 }
 
 /** Moves the bar by what is still pending; others may add to it meanwhile. */
@@ -46,7 +54,7 @@ async function watch(
   show(atFirst)
   while (!signal.aborted) {
     await sleep(everyMs, undefined, { signal }).catch(() => {})
-    const pending = signal.aborted ? null : await client.pendingRequests().catch(() => null)
-    if (pending !== null) show(pending)
+    const size = signal.aborted ? null : await client.pendingRequests().catch(() => null)
+    if (size !== null) show(size.waiting)
   }
 }

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { processExists } from '../database/embedded_users.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import type { Context } from './context.ts'
 import { UsageError } from './usage_error.ts'
@@ -45,6 +47,7 @@ export async function fileTarget(path: string, { signal }: Context): Promise<Exp
   const isPlain = existing === null || existing.isFile()
   const target = isPlain ? await realpath(path).catch(() => path) : path
   const temporary = isPlain ? `${target}.${process.pid}.part` : target
+  if (isPlain) await removePartsOfTheDead(target)
   const file = await open(temporary, 'w', existing?.mode).catch((error) => {
     throw new UsageError(`${path} cannot be written: ${reasonOf(error)}.`)
   })
@@ -61,6 +64,16 @@ export async function fileTarget(path: string, { signal }: Context): Promise<Exp
       await file.close()
       if (isPlain) await rm(temporary, { force: true })
     },
+  }
+}
+
+/** What a run left behind that was killed while it wrote the same file. */
+async function removePartsOfTheDead(target: string): Promise<void> {
+  const names = await readdir(dirname(target)).catch(() => [])
+  for (const name of names) {
+    const [, of, pid] = /^(.*)\.(\d+)\.part$/.exec(name) ?? []
+    if (of !== basename(target) || processExists(Number(pid))) continue
+    await rm(join(dirname(target), name), { force: true })
   }
 }
 

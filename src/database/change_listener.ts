@@ -76,7 +76,7 @@ export class ChangeListener {
           return
         }
         if (!isTold) {
-          const reason = String((explained(error) as Error).message)
+          const reason = String((explained(error, 'DATABASE_DIRECT_URL') as Error).message)
           logger.warn({ reason }, 'Nothing is cached in the process until changes can be listened to again')
         }
         isTold = true
@@ -112,10 +112,17 @@ export class ChangeListener {
   }
 
   async #ask(sql: Sql, lost: Promise<never>): Promise<Beat> {
+    // Where ages are compared a year has 360 days; here it has 365.25.
     const sentAt = performance.now()
     const [row] = await this.#answer(
       sql<[{ now: Date; max_age: number }]>`
-        select clock_timestamp() as now, (extract(epoch from public.cache_max_age()) * 1000)::float8 as max_age`,
+        select
+          clock_timestamp() as now,
+          (1000 * case
+            when isfinite(a) then extract(epoch from a) - extract(year from a) * 5.25 * 86400
+            else extract(epoch from a)
+          end)::float8 as max_age
+        from public.cache_max_age() a`,
       lost,
     )
     // The driver cuts the microseconds off; a millisecond more keeps the clock from being behind.

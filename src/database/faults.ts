@@ -49,16 +49,19 @@ export function isAway(error: unknown): boolean {
   return error instanceof DeadlineError || connectionFaults.has(code) || awayStates.test(code)
 }
 
-/** The error that a person should read: with the remedy where there is one, and never with a connection string. */
-export function explained(error: unknown): unknown {
+/**
+ * The error that a person should read: with the remedy where there is one, and never with a connection string. `variable` names
+ * the database that it is about.
+ */
+export function explained(error: unknown, variable = 'DATABASE_URL'): unknown {
   if (error instanceof PgfigiError) return error
   const code = codeOf(error)
-  const remedy = code === undefined ? undefined : remedies[code]
+  const remedy = code === undefined ? undefined : remedies[code]?.replace('DATABASE_URL', variable)
   if (remedy !== undefined)
     return new DatabaseError(`${remedy} (${(error as Error).message}, ${code})`, code, { cause: error })
   if (isAway(error)) {
     return new DatabaseError(
-      `The database cannot be reached: ${(error as Error).message}. Check DATABASE_URL, and that the server runs.`,
+      `The database cannot be reached: ${(error as Error).message}. Check ${variable}, and that the server runs.`,
       code,
       { cause: error },
     )

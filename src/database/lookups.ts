@@ -104,7 +104,9 @@ async function resolveNow(
   const rows = rowsOf([...cusips, ...isins], now as Columns)
   if (isins.length === 0 || cusips.length === 0) return rows
   let [cusip, isin] = [0, cusips.length]
-  return lookups.map(({ identifier }) => rows[identifier.type === 'CUSIP' ? cusip++ : isin++] as ResolvedMapping)
+  return lookups.map(
+    ({ identifier }) => rows[identifier.type === 'CUSIP' ? cusip++ : isin++] as ResolvedMapping,
+  )
 }
 
 /** No identifier holds a comma, and a list of them is read sooner than an array. */

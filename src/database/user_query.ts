@@ -23,7 +23,8 @@ export async function* rowsOfQuery(sql: Sql, text: string, batchSize: number): A
     // First alone: a cursor of the driver waits for ever where there is no statement in the text.
     const { columns } = await query().describe()
     const names = columns.map(({ name }) => name)
-    if (names.length === 0) throw new UserQueryError('it is no select.', '42601')
+    if (names.length === 0 || !(await isPlanned(session, text)))
+      throw new UserQueryError('it is no select.', '42601')
     const cursor = query().values().cursor(batchSize) as AsyncIterable<unknown[][]>
     for await (const rows of cursor) yield { names, rows: rows.map((row) => row.map(textOf)) }
   } catch (error) {
@@ -31,6 +32,20 @@ export async function* rowsOfQuery(sql: Sql, text: string, batchSize: number): A
   } finally {
     await session`rollback`.catch(() => {})
     session.release()
+  }
+}
+
+/** SHOW and EXPLAIN have columns too, whose rows no cursor brings. */
+async function isPlanned(session: postgres.ReservedSql, text: string): Promise<boolean> {
+  try {
+    await session`savepoint planned`
+    await session.unsafe(`explain ${text}`, [], { simple: false } as postgres.UnsafeQueryOptions)
+    return true
+  } catch (error) {
+    if (error instanceof postgres.PostgresError && error.code === '42601') return false
+    throw error
+  } finally {
+    await session`rollback to savepoint planned`
   }
 }
 

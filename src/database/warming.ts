@@ -30,8 +30,16 @@ export async function requestWarming(
   }
 }
 
-/** How many requests wait or are under way. */
-export async function queueSize(sql: Sql): Promise<number> {
-  const [row] = await sql<{ size: string }[]>`select figi_private.queue_size() as size`
-  return Number(row?.size)
+/** Identifiers in the queue. */
+export interface QueueSize {
+  /** Waiting, or being fetched. */
+  readonly waiting: number
+  /** OpenFIGI answered with an error each time; whoever asks again after a minute tries anew. */
+  readonly gaveUp: number
+}
+
+export async function queueSize(sql: Sql): Promise<QueueSize> {
+  const [row] = await sql<{ waiting: string; gave_up: string }[]>`
+    select waiting, gave_up from figi_private.queue_size()`
+  return { waiting: Number(row?.waiting), gaveUp: Number(row?.gave_up) }
 }

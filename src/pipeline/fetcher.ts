@@ -99,7 +99,10 @@ export class Fetcher {
     return answer
   }
 
-  /** Fetches until nothing is left to claim, by us or, when their leases run out, of others. */
+  /**
+   * Fetches until nothing is left to claim, by us or, when their leases run out, of others. Rejects where OpenFIGI cannot be
+   * reached or refuses the key; the requests wait on.
+   */
   drain(): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.resolve()
     this.#drain ??= Promise.withResolvers()
@@ -318,7 +321,7 @@ export class Fetcher {
     const stopsEverything = error instanceof OpenFigiUnavailableError || error instanceof OpenFigiAuthError
     if (stopsEverything) this.#wanted.failAll(error)
     else for (const identifier of identifiers) this.#wanted.fail(identifier, error)
-    if (error instanceof OpenFigiAuthError) {
+    if (stopsEverything) {
       this.#drain?.reject(error)
       this.#drain = null
     }

@@ -40,7 +40,7 @@ test('a file is requested and fetched; again, nothing is asked', () =>
       const first = await run(['warm', path, '--json'], { env })
       assert.is(first.code, 0, first.stderr)
       assert.equal(jsonLines(first.stdout), [
-        { read: 123, known: 0, waiting: 1, requested: 120, invalid: 2, pending: 0 },
+        { read: 123, known: 0, waiting: 1, requested: 120, invalid: 2, pending: 0, gave_up: 0 },
       ])
       assert.is(await known(sql), 120)
       assert.equal(askedTwice(openfigi), [])
@@ -51,6 +51,18 @@ test('a file is requested and fetched; again, nothing is asked', () =>
       assert.is(openfigi.log.length, requests)
     }),
   ))
+
+test('where OpenFIGI cannot be reached it ends, says so and keeps the requests', () =>
+  withInstallation(async ({ env, sql }) => {
+    const { code, stdout, stderr } = await run(['warm', '-'], {
+      env: { ...env, OPENFIGI_API_URL: 'http://127.0.0.1:1' },
+      input: cusips(3).join('\n'),
+    })
+    assert.is(code, 1, stderr)
+    assert.match(stdout, '3 requested')
+    assert.match(stderr, 'OpenFIGI')
+    assert.is((await sql`select from figi_private.fetch_requests`).length, 3)
+  }))
 
 test('a list on stdin is only requested with --no-wait, at the priority of warming', () =>
   withInstallation(async ({ env, sql, openfigi }) => {

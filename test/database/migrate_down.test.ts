@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
@@ -14,6 +14,7 @@ import {
 } from '../../src/database/migrations_folder.ts'
 import { undoOf } from '../../src/database/undo_files.ts'
 import { MigrationError } from '../../src/errors/migration_error.ts'
+import { packageRoot } from '../../src/package_root.ts'
 import { type TestDatabase, withDatabase, withEmptyDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, openSession, resolve } from '../support/mappings.ts'
@@ -163,6 +164,31 @@ test('it leaves nothing of ours but the library schemas, and what is not ours as
     await observe(sql, 'CUSIP', APPLE, 'AAPL')
     assert.is((await resolve(sql, 'CUSIP', APPLE)).ticker, 'AAPL')
     assert.is((await resolve(sql, 'CUSIP', makeCusip(2))).status, 'miss')
+  }))
+
+test('whoever could look up can go on after each of them', () =>
+  withDatabase(async ({ sql, url }) => {
+    const role = `analyst_${Math.random().toString(36).slice(2)}`
+    await sql`create role ${sql(role)}`
+    try {
+      await observe(sql, 'CUSIP', APPLE, 'AAPL')
+      const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
+      await sql.begin(async (transaction) => {
+        await transaction.unsafe(
+          script.replaceAll('pgfigi_analyst', role).replaceAll('pgfigi_worker', `${role}_w`),
+        )
+      })
+      for (const { name } of (await committedMigrations(migrationsFolder())).slice(1).reverse()) {
+        assert.is(await migrateDown(url), name)
+        await sql.begin(async (transaction) => {
+          await transaction`set local role ${transaction(role)}`
+          assert.is((await resolve(transaction, 'CUSIP', APPLE)).ticker, 'AAPL', name)
+          assert.is((await resolve(transaction, 'CUSIP', makeCusip(2))).status, 'miss', name)
+        })
+      }
+    } finally {
+      await sql.unsafe(`drop owned by ${role}, ${role}_w; drop role ${role}_w; drop role ${role}`)
+    }
   }))
 
 test('only the last one is undone; with none left there is nothing to undo', () =>

@@ -59,6 +59,8 @@ test('what the server refuses is told with its place, and leaves the connection 
       ['', '42601', 'it is no select'],
       ['-- nothing', '42601', 'it is no select'],
       ['set timezone to utc', '42601', 'it is no select'],
+      ['show all', '42601', 'it is no select'],
+      ['explain select 1', '42601', 'it is no select'],
       ['delete from holdings returning cusip', '25006', 'It may only read, as a select does.'],
       ['select 1; commit; drop table holdings', '42601', 'cannot insert multiple commands'],
       ['select 1 / (i - 3) from generate_series(1, 5) i', '22012', 'division by zero'],

@@ -101,7 +101,8 @@ test('a prepared lookup is planned once, whichever its parameters are', async ()
       const places = parameters.split(',').map((_, n) => `$${n + 1}`)
       await sql.unsafe(`prepare lookup (${parameters}) as select * from resolve_mapping('CUSIP', ${places})`)
       for (let time = 0; time < 8; time++) await sql.unsafe(`execute lookup (${values})`)
-      const [plans] = await sql`select generic_plans::int as generic from pg_prepared_statements where name = 'lookup'`
+      const [plans] =
+        await sql`select generic_plans::int as generic from pg_prepared_statements where name = 'lookup'`
       assert.is(plans?.generic, 3, parameters)
       await sql`deallocate lookup`
     }

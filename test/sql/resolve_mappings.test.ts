@@ -178,4 +178,33 @@ test('20,000 misses take a few seconds and are all requested', async () => {
   })
 })
 
+test('what is refreshed while the set is looked up comes out whole', async () => {
+  await withRollback(async (sql) => {
+    const [first, second, third] = [makeCusip(1), makeCusip(2), makeCusip(3)]
+    await observe(sql, 'CUSIP', first, 'FIRST')
+    await observe(sql, 'CUSIP', second, 'OLD', '2020-01-01')
+    await observe(sql, 'CUSIP', third, null, '2020-01-01')
+    // The first row of the result changes the others, after the statement's snapshot was taken.
+    const rows = await sql`
+      select
+        r.ticker, r.status, r.has_no_results, r.id::int8 as id, r.start_date < '2021-01-01' as is_old,
+        case
+          when r.ordinality = 1
+          then (upsert_mapping('CUSIP', ${second}, 'NEW')).id + (upsert_mapping('CUSIP', ${third}, 'FOUND')).id
+        end as changed
+      from resolve_mappings('CUSIP', ${[first, second, third]}) r`
+    const ids = (
+      await sql`
+      select id from security_mappings where end_date is null and identifier_value in (${second}, ${third}) order by ticker desc`
+    ).map((row) => row.id)
+    assert.equal(
+      rows.slice(1).map((row) => [row.ticker, row.status, row.has_no_results, row.id, row.is_old]),
+      [
+        ['NEW', 'hit', false, ids[0], false],
+        ['FOUND', 'hit', false, ids[1], false],
+      ],
+    )
+  })
+})
+
 test.run()

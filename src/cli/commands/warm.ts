@@ -26,7 +26,7 @@ Examples:
   $ pgfigi warm --query "select cusip from holdings"
   $ pgfigi warm --query "select distinct isin from trades where day > now() - interval '1 year'" --no-wait
 
-Exit code 2 where the query cannot be run or no column can be told.`
+Exit code 1 where something could not be fetched, 2 where the query cannot be run or no column can be told.`
 
 export function addWarm(program: Command, context: Context): void {
   program
@@ -37,7 +37,7 @@ export function addWarm(program: Command, context: Context): void {
     .option('-q, --query <select>', 'the identifiers that a query of your own tables gives')
     .option('-c, --column <name>', 'where the identifiers are; may be given again', collected, [])
     .option('--no-wait', 'only request: a worker fetches')
-    .option('--json', 'print {"read", "known", "waiting", "requested", "invalid", "pending"}')
+    .option('--json', 'print {"read", "known", "waiting", "requested", "invalid", "pending", "gave_up"}')
     .addHelpText('after', help)
     .action(async (path: string | undefined, options: WarmOptions) => {
       context.exitCode = await warm(path, options, context)
@@ -68,17 +68,18 @@ async function warmed(path: string | undefined, options: WarmOptions, context: C
   const summary = await requested(file, options, connection, context)
   if (!options.json) await print(context, sentenceOf(summary))
 
-  let pending = await queueSize(connection.sql)
+  let { waiting: pending } = await queueSize(connection.sql)
+  let gaveUp = 0
   if (options.wait && pending > 0) {
     await using session = await openSession(context)
-    pending = await drain(session.client, context)
+    ;({ waiting: pending, gaveUp } = await drain(session.client, context))
   }
-  if (options.json) await print(context, JSON.stringify({ ...summary, pending }))
+  if (options.json) await print(context, JSON.stringify({ ...summary, pending, gave_up: gaveUp }))
   else if (!options.wait && pending > 0) {
     const waiting = `${counted(pending, 'identifier')} in all to be fetched`
     tell(context, `${waiting}: a worker does it, or \`pgfigi refresh --wait\`.`)
   }
-  return 0
+  return options.wait && pending + gaveUp > 0 ? 1 : 0
 }
 
 type HoldingsFile = Awaited<ReturnType<typeof opened>>
