@@ -39,7 +39,7 @@ export interface Summary {
   failed: number
   /** Why the first of them did. */
   reason: string
-  /** Lines that are no JSON object, or have more cells than the head. */
+  /** Lines that are no JSON object, have more cells than the head, or a quote that is never closed. */
   odd: number
 }
 
@@ -231,7 +231,8 @@ export class Enricher {
   #count(row: HoldingRow, { status, ticker, error }: Answer): void {
     const summary = this.#summary
     summary.rows += 1
-    if (row.kind === 'broken' || row.width > this.#options.holdings.names.length) summary.odd += 1
+    const isTooWide = row.width > this.#options.holdings.names.length
+    if (row.kind === 'broken' || row.isUnclosed || isTooWide) summary.odd += 1
     if (ticker !== null) {
       summary.hits += 1
       if (status === 'stale') summary.stale += 1

@@ -1,4 +1,4 @@
-import type { Identifier, IdentifierType } from '../identifiers.ts'
+import { cleanIdentifier, type Identifier, type IdentifierType } from '../identifiers.ts'
 import { identifierOf } from '../import/sightings.ts'
 import { plainCell } from '../import/spreadsheets.ts'
 
@@ -36,6 +36,8 @@ export interface HoldingRow {
   readonly date: string | null
   /** How many cells it has; of an object 0. */
   readonly width: number
+  /** Whether a quote in it is never closed. */
+  readonly isUnclosed?: boolean
 }
 
 /** A file of holdings: a table or JSON lines, of any size, read as often as need be. */
@@ -66,4 +68,10 @@ export interface Reading {
 /** The identifier in a cell, its type told from the value; null where there is none. */
 export function identifierIn(cell: string): Identifier | null {
   return cell === '' ? null : identifierOf(undefined, plainCell(cell))
+}
+
+/** Whether a cell has the form of a CUSIP or ISIN, whatever its check digit. */
+export function isLikeIdentifier(cell: string): boolean {
+  const clean = cleanIdentifier(plainCell(cell.trim()))
+  return /\d/.test(clean) && /^(?:[0-9A-Z*@#]{9}|[A-Z]{2}[0-9A-Z]{10})$/.test(clean)
 }

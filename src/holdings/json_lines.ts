@@ -55,6 +55,8 @@ async function firstObjectsOf(file: Beginning): Promise<JsonObject[]> {
       const object = objectIn(line)
       if (object !== null) objects.push(object)
       else if (isFirst) {
+        const isCut = !file.isWhole && !/[\r\n]/.test(file.beginning.trim())
+        if (isCut) throw new ImportError(file.source.name, 'has a first line that is longer than 256 KB.')
         throw new ImportError(
           file.source.name,
           "is JSON, but not one object a line, as JSON lines have it. `jq -c '.[]'` makes lines of a list.",

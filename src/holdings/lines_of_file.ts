@@ -27,7 +27,8 @@ export async function* firstLinesOf({ beginning, isWhole, lineEnd }: Beginning):
   yield* linesOf(text(), undefined, end)
 }
 
-function endOf(lineEnd: Beginning['lineEnd']): '\n' | '\r' {
+/** What the lines of a file are divided by: a CR before an LF stays with its line. */
+export function endOf(lineEnd: Beginning['lineEnd']): '\n' | '\r' {
   return lineEnd === '\r' ? '\r' : '\n'
 }
 

@@ -35,10 +35,13 @@ export interface Beginning {
   readonly lineEnd: '\n' | '\r\n' | '\r'
 }
 
+/** How its first line ends: line breaks in quotes are no ends, unless there are no others. */
 function lineEndOf(beginning: string): Beginning['lineEnd'] {
-  const place = beginning.indexOf('\n')
-  if (place === -1) return beginning.includes('\r') ? '\r' : '\n'
-  return beginning[place - 1] === '\r' ? '\r\n' : '\n'
+  const unquoted = beginning.replace(/"[^"]*"/g, '')
+  const text = /[\r\n]/.test(unquoted) ? unquoted : beginning
+  const [end] = /\r?\n/.exec(text) ?? ['']
+  if (end === '') return text.includes('\r') ? '\r' : '\n'
+  return end === '\n' ? '\n' : '\r\n'
 }
 
 async function isMarked(source: Source): Promise<boolean> {

@@ -2,13 +2,15 @@ import type { QueryRows } from '../database/user_query.ts'
 import { identifierColumns } from '../holdings/columns.ts'
 import { type Holdings, identifierIn, type Reading } from '../holdings/holdings.ts'
 
-/** Which of a row's texts is asked for: the first that is an identifier, for CUSIPs stand first; else it is none. */
+/** Which of a row's texts is asked for: the first CUSIP, else the first identifier; '' where there is none. */
 function valueIn(texts: readonly string[]): string {
+  let first = ''
   for (const text of texts) {
     const identifier = identifierIn(text)
-    if (identifier !== null) return identifier.value
+    if (identifier?.type === 'CUSIP') return identifier.value
+    first ||= identifier?.value ?? ''
   }
-  return ''
+  return first
 }
 
 /** One value for each row of a file; '' where it has no identifier. */

@@ -164,6 +164,7 @@ test('where a column cannot be told, the columns there are are said', async () =
     ['{"a": 1}\n', ['cusip'], undefined, /has no column "cusip"\. Its columns are "a"\.$/],
     ['[{"a": 1}]', [], undefined, /not one object a line/],
     ['{\n"cusip": 1}', [], undefined, /not one object a line/],
+    [`{"a": "${'x'.repeat(300_000)}"}\n`, [], undefined, /has a first line that is longer than 256 KB/],
     [' \n', [], undefined, /is empty/],
     ['PAR1\0\0', [], undefined, /is no text/],
   ] as const) {
@@ -176,6 +177,75 @@ test('where a column cannot be told, the columns there are are said', async () =
 test('a line that is longer than 4 MB ends it, and is said', async () => {
   const said = await failure(readHoldings(`cusip\n${apple}\n${'x'.repeat(5_000_000)}\n${sony}\n`))
   assert.match(said, /has a line, 3, that is longer than 4 MB/)
+})
+
+test('a cell may have many lines; a quote that is never closed costs its own line, and is told', async () => {
+  const lines = Array.from({ length: 9_000 }, (_, n) => `line ${n}, ""quoted""`)
+  const long = `${apple},"${lines.join('\n')}"`
+  const whole = await readHoldings(`cusip,note\n${long}\n${sony},b\n`)
+  assert.equal(
+    whole.rows.map(({ text }) => text),
+    ['cusip,note', long, `${sony},b`],
+  )
+  assert.equal(whole.warnings, [])
+  const others = Array.from({ length: 10_500 }, () => `${sony},b`)
+  for (const rest of [others, [`${sony},"b"`, ...others], [`${sony},"b`, 'c"', ...others]]) {
+    const { rows, warnings } = await readHoldings(`cusip,note\n${apple},"a\n${rest.join('\n')}\n`)
+    assert.is(rows.filter(({ identifiers }) => identifiers[0] === sony).length >= 10_500, true)
+    assert.is(rows.map(({ text }) => text).join('\n'), `cusip,note\n${apple},"a\n${rest.join('\n')}`)
+    assert.equal(
+      rows.filter(({ isUnclosed }) => isUnclosed).map(({ line }) => line),
+      [2],
+    )
+    assert.match(warnings.join(), /^\S*holdings, line 2: a quote is never closed\.$/)
+  }
+})
+
+test('lines that leave a quote open again and again take no longer than they must', async () => {
+  for (const line of [`${apple},"x","\n`, `${apple},x","\n`]) {
+    const started = Date.now()
+    const { rows, warnings } = await readHoldings(`cusip,a,b\n${line.repeat(30_000)}`)
+    assert.is(rows.length, 30_001)
+    assert.is(warnings.length, 10)
+    assert.ok(Date.now() - started < 5_000)
+  }
+})
+
+test('the first row of a file without a head is one, whatever is wanted or looks odd in it', async () => {
+  const kinds = async (content: string, columns: string[] = []) =>
+    (await readHoldings(content, columns)).rows.map(({ kind }) => kind).join(' ')
+  assert.is(await kinds(`2,${apple},x\n3,${sony},y\n`, ['2']), 'row row')
+  assert.is(await kinds(`037833101\n${sony}\n`), 'row row')
+  assert.is(await kinds(`US0378331006\n${sony}\n`), 'row row')
+  assert.is(await kinds(`holding\n${sony}\n`), 'head row')
+  assert.is(await kinds(`portfolio\n${sony}\n`), 'head row')
+  assert.equal(await identifiersIn(`${apple};1,5;2,5\n${sony};1,5;2,5\n`), [[apple], [sony]])
+})
+
+test('what a spreadsheet could not work out is a row, and a column may be called #', async () => {
+  const failed = ['#N/A', '#REF!', '#VALUE!', '#NAME?', '#DIV/0!', '#NUM!', '#NULL!']
+  assert.equal(await identifiersIn(`cusip\n${apple}\n# note\n${failed.join('\n')}\n`), [
+    [apple],
+    ...failed.map((cell) => [cell]),
+  ])
+  const { holdings, rows } = await readHoldings(`# of cusips, all\n#,cusip,shares\n1,${apple},5\n# end\n`)
+  assert.equal(holdings.names, ['#', 'cusip', 'shares'])
+  assert.is(rows.map(({ kind }) => kind).join(' '), 'between head row between')
+})
+
+test('line breaks in cells are no line ends, and stay what they are', async () => {
+  for (const [end, inner] of [
+    ['\r', '\r'],
+    ['\r', '\n'],
+    ['\r\n', '\n'],
+    ['\r\n', '\r\n'],
+    ['\n', '\r\n'],
+  ] as const) {
+    const content = [`cusip,"no${inner}te"`, `${apple},"a${inner}b"`, `${sony},c`, ''].join(end)
+    const { holdings, rows } = await readHoldings(content)
+    assert.is(rows.map(({ text }) => text + holdings.lineEnd).join(''), content)
+    assert.is(rows.length, 3)
+  }
 })
 
 test('rows come out as they went in, whatever is quoted in them', async () => {

@@ -205,6 +205,20 @@ test('whatever a CSV writer writes is read back, in pieces of any size', async (
   )
 })
 
+test('what a CSV writer writes in lines that end with CR is read back, line breaks and all', async () => {
+  const text = '"a\rb""",c\r"d","e\r\r"\r'
+  async function* pieces() {
+    yield text
+  }
+  const read: string[][] = []
+  for await (const records of recordsOf(linesOf(pieces(), undefined, '\r'), ',', { lineEnd: '\r' }))
+    read.push(...records.map(({ cells }) => cells))
+  assert.equal(read, [
+    ['a\rb"', 'c'],
+    ['d', 'e\r\r'],
+  ])
+})
+
 test('a quote that is never closed costs its own line alone', async () => {
   const lines = [`CUSIP,${apple},"AAPL`, ...Array.from({ length: 250 }, () => `CUSIP,${apple},AAPL`)]
   const { sightings, rejects } = await readContent(['type,value,ticker', ...lines].join('\n'))

@@ -44,6 +44,7 @@ test('the columns of a query are told by their names, else by their content, els
     [one, three],
   )
   assert.equal(await valuesOf(batches(['cusip', 'old'], [[one, two]]), ['OLD']), [two])
+  assert.equal(await valuesOf(batches(['a', 'b'], [[three, one]]), ['a', 'b']), [one])
   assert.equal(
     await valuesOf(
       batches(

@@ -178,7 +178,7 @@ async function sumUp(
   if (summary.odd > 0)
     tell(
       context,
-      `${counted(summary.odd, 'row')} with more cells than the head, or no JSON object: look at them.`,
+      `${counted(summary.odd, 'row')} with more cells than the head, a quote that is never closed, or no JSON object: look at them.`,
     )
   if (summary.failed > 0) {
     const noun = `${counted(summary.failed, 'row')} could not be looked up`
