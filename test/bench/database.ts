@@ -5,6 +5,7 @@ import postgres, { type Sql } from 'postgres'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
 import { databaseUrl, makeHome, removeHome } from '../support/cluster.ts'
 import { withAdmin } from '../support/template.ts'
+import { cleanUp, interruption } from './clean_up.ts'
 import { load, type Size } from './load.ts'
 
 /** As a careful operator would set a small server: nothing that keeps data safe is switched off. */
@@ -55,12 +56,15 @@ export async function openBenchCluster(
       .finally(() => (kept ? undefined : removeHome(home)))
     return removal
   }
-  // Interrupted, it takes its server along. What breaks off because of that must not end the process before.
+  // Interrupted, it takes its server along, and before it what the measurement has made. What breaks off because of that must not end the process before.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       process.on('uncaughtException', () => {})
       process.on('unhandledRejection', () => {})
-      void removed().finally(() => process.exit(1))
+      interruption.abort()
+      void cleanUp()
+        .finally(removed)
+        .finally(() => process.exit(1))
     })
   }
   try {

@@ -29,7 +29,6 @@ export interface Measurement {
   /** False where it runs only when it is named. Default true. */
   readonly isDefault?: boolean
   readonly comparisons: (database: BenchDatabase, log: (line: string) => void) => Promise<Comparison[]>
-  readonly close?: () => Promise<void>
 }
 
 export interface Result {

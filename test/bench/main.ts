@@ -9,6 +9,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { cleanUp } from './clean_up.ts'
 import { openBenchCluster } from './database.ts'
 import { compare, type Result } from './harness.ts'
 import { machine, watchMemory } from './machine.ts'
@@ -37,7 +38,7 @@ await using cluster = await openBenchCluster(sizes, options.home, log)
 const memory = watchMemory(cluster.home)
 const results: Result[] = []
 for (const database of options['every-size'] ? cluster.databases : cluster.databases.slice(-1)) {
-  for (const { name, comparisons, close } of chosen) {
+  for (const { name, comparisons } of chosen) {
     const begun = performance.now()
     try {
       for (const comparison of await comparisons(database, log)) {
@@ -47,7 +48,7 @@ for (const database of options['every-size'] ? cluster.databases : cluster.datab
         results.push(result)
       }
     } finally {
-      await close?.()
+      await cleanUp()
     }
     log(`${name} took ${((performance.now() - begun) / 1000).toFixed(1)} s`)
   }

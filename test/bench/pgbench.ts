@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { access, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { access, readdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { interruption, temporaryFolder } from './clean_up.ts'
 
 const run = promisify(execFile)
 
@@ -45,42 +45,37 @@ export async function findPgbench(): Promise<Pgbench | null> {
 
 /** Transactions a second. */
 export async function runPgbench({ program }: Pgbench, load: Load): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), 'pgfigi-pgbench-'))
-  try {
-    const file = join(folder, 'script.sql')
-    await writeFile(file, load.script)
-    const { hostname, port, username, password, pathname } = new URL(load.url)
-    const variables = Object.entries(load.variables).flatMap(([name, value]) => ['-D', `${name}=${value}`])
-    const args = [
-      ...[
-        '-n',
-        '-f',
-        file,
-        '-M',
-        load.protocol,
-        '-T',
-        String(load.seconds),
-        '-c',
-        String(load.clients),
-        '-j',
-        '2',
-      ],
-      ...variables,
-      decodeURIComponent(pathname.slice(1)),
-    ]
-    const env = {
-      ...process.env,
-      PGHOST: hostname,
-      PGPORT: port,
-      PGUSER: decodeURIComponent(username),
-      PGPASSWORD: decodeURIComponent(password),
-    }
-    const { stdout } = await run(program, args, { env })
-    const tps = /^tps = ([\d.]+)/m.exec(stdout)?.[1]
-    if (!tps || !/number of failed transactions: 0 /.test(stdout))
-      throw new Error(`pgbench failed:\n${stdout}`)
-    return Number(tps)
-  } finally {
-    await rm(folder, { recursive: true })
+  const folder = temporaryFolder('pgbench')
+  const file = join(folder, 'script.sql')
+  await writeFile(file, load.script)
+  const { hostname, port, username, password, pathname } = new URL(load.url)
+  const variables = Object.entries(load.variables).flatMap(([name, value]) => ['-D', `${name}=${value}`])
+  const args = [
+    ...[
+      '-n',
+      '-f',
+      file,
+      '-M',
+      load.protocol,
+      '-T',
+      String(load.seconds),
+      '-c',
+      String(load.clients),
+      '-j',
+      '2',
+    ],
+    ...variables,
+    decodeURIComponent(pathname.slice(1)),
+  ]
+  const env = {
+    ...process.env,
+    PGHOST: hostname,
+    PGPORT: port,
+    PGUSER: decodeURIComponent(username),
+    PGPASSWORD: decodeURIComponent(password),
   }
+  const { stdout } = await run(program, args, { env, signal: interruption.signal })
+  const tps = /^tps = ([\d.]+)/m.exec(stdout)?.[1]
+  if (!tps || !/number of failed transactions: 0 /.test(stdout)) throw new Error(`pgbench failed:\n${stdout}`)
+  return Number(tps)
 }

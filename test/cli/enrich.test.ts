@@ -1,6 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import type { Sql } from 'postgres'
@@ -259,7 +258,7 @@ test('killed and run again it fetches only what was missing, and writes the whol
       const path = await file('h.csv', `n,cusip\n${cusips.map((cusip, n) => `${n},${cusip}\n`).join('')}`)
       const output = path.replace('.csv', '.out.csv')
       const first = start(['enrich', path, '-o', output], { env: { ...env, OPENFIGI_RATE_LIMIT: '2/300ms' } })
-      while ((await countOf(sql, 'public.security_mappings')) < 300) await sleep(20)
+      await first.until('some are known', async () => (await countOf(sql, 'public.security_mappings')) >= 300)
       first.child.kill('SIGKILL')
       await first.ended
       const claimed = await sql<{ value: string }[]>`
@@ -296,12 +295,12 @@ test('Ctrl-C exits with 130, leaves no file, and gives back what was claimed', (
   withFiles(
     async ({ env, sql, openfigi, file }) => {
       const path = await file('h.csv', `cusip\n${many(1000).join('\n')}\n`)
-      const { child, ended } = start(['enrich', path, '-o', `${path}.out`], {
+      const running = start(['enrich', path, '-o', `${path}.out`], {
         env: { ...env, OPENFIGI_RATE_LIMIT: '2/60s' },
       })
-      while (openfigi.log.length === 0) await sleep(20)
-      child.kill('SIGINT')
-      const { code, stderr } = await ended
+      await running.until('it asks', () => openfigi.log.length > 0)
+      running.child.kill('SIGINT')
+      const { code, stderr } = await running.ended
       assert.is(code, 130)
       assert.not.match(stderr, /error/i)
       assert.equal(await readdir(join(path, '..')), ['h.csv'])

@@ -4,12 +4,12 @@ import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { processExists } from '../../src/database/embedded_users.ts'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { makeHome, packageRoot, removeHome } from '../support/cluster.ts'
 import { type TestDatabase, withDatabase } from '../support/database.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
 
 export interface Ended {
   readonly code: number | null
@@ -30,7 +30,9 @@ export interface RunOptions {
 export interface Running {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly ended: Promise<Ended>
-  /** Resolves when so much has been printed, on whichever stream. */
+  /** Waits until it is so; fails with what was printed where the process ends before, or it takes too long. */
+  until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void>
+  /** Likewise until so much has been printed, on whichever stream. */
   printed(text: string): Promise<void>
 }
 
@@ -53,13 +55,20 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   }
   child.stdin.on('error', () => {}) // it may end without reading
   const ended = once(child, 'close').then(([code]): Ended => ({ code, ...output }))
-  const printed = async (text: string) => {
-    while (!output.stdout.includes(text) && !output.stderr.includes(text)) {
-      if (child.exitCode !== null) throw new Error(`it ended: ${output.stdout}${output.stderr}`)
-      await sleep(20)
+  const untilSo: Running['until'] = async (what, isSo) => {
+    const isSoYet = async () => {
+      const hasEnded = child.exitCode !== null || child.signalCode !== null
+      if (await isSo()) return true
+      if (hasEnded) throw new Error(`it ended before: ${what}`)
+      return false
     }
+    await until(what, isSoYet).catch(({ message }) => {
+      throw new Error(`${message}\n${output.stdout}${output.stderr}`)
+    })
   }
-  return { child, ended, printed }
+  const printed = (text: string) =>
+    untilSo(`'${text}' is printed`, () => output.stdout.includes(text) || output.stderr.includes(text))
+  return { child, ended, until: untilSo, printed }
 }
 
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {

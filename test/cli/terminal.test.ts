@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { withFolder } from '../import/reading.ts'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
@@ -81,15 +81,17 @@ test('clear asks on a terminal, and only y clears', async () => {
 
 test('enrich shows how long the limit takes for what is still to be fetched', async () => {
   if (skipped()) return
-  await withInstallation(async ({ env }) => {
-    const file = join(tmpdir(), `enrich-${process.pid}.txt`)
-    await writeFile(file, Array.from({ length: 200 }, (_, n) => makeCusip(n)).join('\n'))
-    const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/700ms' }
-    const { code, output } = await onTerminal(`enrich ${file} -o ${file}.out`, slow)
-    assert.is(code, 0)
-    assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
-    assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
-  })
+  await withInstallation(({ env }) =>
+    withFolder(async (folder) => {
+      const file = join(folder, 'holdings.txt')
+      await writeFile(file, Array.from({ length: 200 }, (_, n) => makeCusip(n)).join('\n'))
+      const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/700ms' }
+      const { code, output } = await onTerminal(`enrich ${file} -o ${file}.out`, slow)
+      assert.is(code, 0)
+      assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
+      assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
+    }),
+  )
 })
 
 test.run()

@@ -6,7 +6,6 @@ import * as assert from 'uvu/assert'
 import { withFolder } from '../import/reading.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import type { Simulator } from '../support/openfigi_simulator.ts'
-import { until } from '../support/until.ts'
 import { jsonLines, run, start, withInstallation } from './pgfigi.ts'
 
 const test = suite('pgfigi warm')
@@ -120,7 +119,7 @@ test('killed in the middle and run again, it goes on: only what was in flight is
     const input = cusips(1000).join('\n')
     const first = start(['warm', '-'], { env: limited })
     first.child.stdin.end(input)
-    await until('some are known', async () => (await known(sql)) > 300)
+    await first.until('some are known', async () => (await known(sql)) > 300)
     first.child.kill('SIGKILL')
     await first.ended
     const claimed = await sql<{ value: string }[]>`
@@ -153,7 +152,7 @@ test('interrupted, it gives back what it has claimed, and asks for nothing twice
     const input = cusips(1000).join('\n')
     const first = start(['warm', '-'], { env: { ...env, OPENFIGI_RATE_LIMIT: '4/1s' } })
     first.child.stdin.end(input)
-    await until('some are known', async () => (await known(sql)) > 300)
+    await first.until('some are known', async () => (await known(sql)) > 300)
     first.child.kill('SIGTERM')
     assert.is((await first.ended).code, 143)
     assert.is((await sql`select from figi_private.fetch_requests where claimed_by is not null`).length, 0)

@@ -2,6 +2,7 @@ import postgres from 'postgres'
 import { databaseUrl } from '../../support/cluster.ts'
 import { spawnSimulator } from '../../support/simulator_process.ts'
 import { cloneDatabase, dropDatabase } from '../../support/template.ts'
+import { afterMeasurement } from '../clean_up.ts'
 import {
   coldBook,
   latencyMs,
@@ -15,29 +16,20 @@ import type { Comparison, Measurement } from '../harness.ts'
 
 const count = 10_000
 
-let tidy = async () => {}
-
 /** A cold book against the limit's own time, in a database of its own, with the simulator as a process of its own. */
 export const cold: Measurement = {
   name: 'cold',
   async comparisons({ url }, log) {
     // It enforces the limit as OpenFIGI does, whose 25 in 6 s are to our 25 in 7 s.
     const enforced = `${rateLimit.requests}/${(rateLimit.windowMs * 6) / 7}ms`
-    const simulator = await spawnSimulator([
-      '--limit',
-      enforced,
-      '--latency',
-      String(latencyMs),
-      '--no-log-jobs',
-    ])
+    const starting = spawnSimulator(['--limit', enforced, '--latency', String(latencyMs), '--no-log-jobs'])
+    afterMeasurement(async () => (await starting)[Symbol.asyncDispose]())
+    const simulator = await starting
     const name = await cloneDatabase()
+    afterMeasurement(() => dropDatabase(name))
     const own = databaseUrl(url, name)
     const sql = postgres(own, { max: 1, idle_timeout: 0, onnotice: () => {} })
-    tidy = async () => {
-      await simulator[Symbol.asyncDispose]()
-      await sql.end({ timeout: 5 })
-      await dropDatabase(name)
-    }
+    afterMeasurement(() => sql.end({ timeout: 5 }))
     const values = coldBook(count)
     const least = leastRequests(values)
     const against = (title: string, fetchAll: () => Promise<number>): Comparison => ({
@@ -76,5 +68,4 @@ export const cold: Measurement = {
       }),
     ]
   },
-  close: () => tidy(),
 }

@@ -1,20 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Sql } from 'postgres'
 import { copyOut } from '../../../src/database/copy_out.ts'
+import { interruption, temporaryFolder } from '../clean_up.ts'
 import type { Measurement } from '../harness.ts'
 import { wallTime } from '../statement.ts'
 import { command } from './files.ts'
 
 const most = 1_000_000
 const memoryMiB = 300
-
-let tidy = async () => {}
 
 /** The command enrich, as a process, against what one would do by hand in psql. */
 export const enrich: Measurement = {
@@ -25,8 +23,7 @@ export const enrich: Measurement = {
       return []
     }
     const rows = Math.min(most, size.identifiers)
-    const folder = await mkdtemp(join(tmpdir(), 'pgfigi-bench-enrich-'))
-    tidy = () => rm(folder, { recursive: true, force: true })
+    const folder = temporaryFolder('bench-enrich')
     const file = (name: string) => join(folder, name)
     await writeHoldings(sql, rows, size.cusips, file('holdings.csv'))
     await writeFile(file('by_hand.sql'), byHand(file('holdings.csv'), file('by_hand.csv')))
@@ -48,7 +45,7 @@ export const enrich: Measurement = {
       },
       {
         title: `peak memory of enrich in MiB, of ${memoryMiB}`,
-        kind: 'time',
+        kind: 'memory',
         target: 1,
         warmUp: false,
         baseline: async () => memoryMiB,
@@ -56,7 +53,6 @@ export const enrich: Measurement = {
       },
     ]
   },
-  close: () => tidy(),
 }
 
 async function writeHoldings(sql: Sql, rows: number, cusips: number, path: string): Promise<void> {
@@ -85,7 +81,7 @@ function byHand(from: string, to: string): string {
 
 async function psql(url: string, script: string): Promise<void> {
   const args = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', script, url]
-  const child = spawn('psql', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn('psql', args, { stdio: ['ignore', 'ignore', 'pipe'], signal: interruption.signal })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk

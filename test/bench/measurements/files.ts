@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
@@ -11,6 +11,7 @@ import { copyOut } from '../../../src/database/copy_out.ts'
 import { cleanEnvironment } from '../../support/clean_environment.ts'
 import { databaseUrl, packageRoot } from '../../support/cluster.ts'
 import { cloneDatabase, dropDatabase } from '../../support/template.ts'
+import { afterMeasurement, interruption, temporaryFolder } from '../clean_up.ts'
 import type { Comparison, Measurement } from '../harness.ts'
 import { wallTime } from '../statement.ts'
 
@@ -18,22 +19,17 @@ const most = 1_000_000
 const legacyEntries = 7745
 const memoryMiB = 300
 
-let tidy = async () => {}
-
 /** The commands import and export, as processes, against COPY of the same rows from and to files on this session. */
 export const files: Measurement = {
   name: 'files',
   isDefault: false,
   async comparisons({ sql, url, size }, log) {
     const rows = Math.min(most, size.identifiers)
-    const folder = await mkdtemp(join(tmpdir(), 'pgfigi-bench-files-'))
+    const folder = temporaryFolder('bench-files')
     const name = await cloneDatabase()
+    afterMeasurement(() => dropDatabase(name))
     const own = postgres(databaseUrl(url, name), { max: 1, idle_timeout: 0, onnotice: () => {} })
-    tidy = async () => {
-      await own.end({ timeout: 5 })
-      await dropDatabase(name)
-      await rm(folder, { recursive: true, force: true })
-    }
+    afterMeasurement(() => own.end({ timeout: 5 }))
     const file = (path: string) => join(folder, path)
     await writeInputs(sql, rows, file)
     log(`${rows} rows to import are written`)
@@ -109,7 +105,7 @@ export const files: Measurement = {
       },
       {
         title: `peak memory of these commands in MiB, of ${memoryMiB}`,
-        kind: 'time',
+        kind: 'memory',
         target: 1,
         warmUp: false,
         baseline: async () => memoryMiB,
@@ -117,7 +113,6 @@ export const files: Measurement = {
       },
     ]
   },
-  close: () => tidy(),
 }
 
 /** Runs `pgfigi` from the sources; fails where it does. Peak memory 0 off Linux. */
@@ -130,6 +125,7 @@ export async function command(
     cwd: tmpdir(),
     env: cleanEnvironment({ DATABASE_URL: databaseUrl }),
     stdio: ['ignore', 'ignore', 'pipe'],
+    signal: interruption.signal,
   })
   let peakKiB = 0
   let stderr = ''
