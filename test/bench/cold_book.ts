@@ -76,7 +76,7 @@ export async function throughWorker(
     const began = performance.now()
     await until(
       'nothing waits',
-      async () => (await sql`select figi_private.queue_size() as size`)[0]?.size === '0',
+      async () => (await sql`select waiting from figi_private.queue_size()`)[0]?.waiting === '0',
       120,
     )
     const tookMs = performance.now() - began
