@@ -1,4 +1,5 @@
 import type { Sql } from './connect.ts'
+import { maxAgeOf } from './max_age.ts'
 
 /** A row of cache_stats, as numbers. */
 export interface CacheStats {
@@ -41,7 +42,7 @@ export async function refreshStale(
   maxAgeDays: number | null,
   maxRows: number | null,
 ): Promise<number> {
-  const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
+  const maxAge = maxAgeOf(maxAgeDays)
   const [row] = await sql<{ requested: string }[]>`
     select public.refresh_stale(${maxAge}::interval, ${maxRows}) as requested`
   return Number(row?.requested)

@@ -2,6 +2,7 @@ import type { ISql } from 'postgres'
 import type { Identifier } from '../identifiers.ts'
 import type { Sql } from './connect.ts'
 import { instantOf, type Status } from './lookups.ts'
+import { maxAgeOf } from './max_age.ts'
 
 /** Of resolve_mapping the columns that go beside a holding. */
 export interface KnownMapping {
@@ -40,7 +41,7 @@ export async function knownMappings(
   const values = identifiers.map(({ value }) => value).join(',')
   const days = asOf?.map((when) => (typeof when === 'string' ? when : '')).join(',') ?? ''
   const instants = asOf?.map((when) => (when instanceof Date ? instantOf(when) : '')).join(',') ?? ''
-  const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
+  const maxAge = maxAgeOf(maxAgeDays)
   const query = (on: ISql) => on<Columns[]>`
     select
       to_json(array_agg(r.ticker)) as tickers,

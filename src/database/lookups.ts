@@ -1,5 +1,6 @@
 import type { Identifier } from '../identifiers.ts'
 import type { Sql } from './connect.ts'
+import { maxAgeOf } from './max_age.ts'
 
 export type Status = 'hit' | 'stale' | 'negative' | 'miss' | 'invalid'
 
@@ -59,7 +60,7 @@ export async function resolveMany(
   lookups: readonly Lookup[],
   maxAgeDays: number | null,
 ): Promise<ResolvedMapping[]> {
-  const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
+  const maxAge = maxAgeOf(maxAgeDays)
   if (lookups.every((lookup) => lookup.asOf === null)) return resolveNow(sql, lookups, maxAge)
   const types = listOf(lookups.map((lookup) => lookup.identifier.type))
   const values = listOf(lookups.map((lookup) => lookup.identifier.value))

@@ -1,4 +1,5 @@
 import type { Sql } from './connect.ts'
+import { maxAgeOf } from './max_age.ts'
 
 /** What became of values that were to be warmed: together all of them. */
 export interface WarmingCounts {
@@ -17,7 +18,7 @@ export async function requestWarming(
   values: readonly string[],
   maxAgeDays: number | null,
 ): Promise<WarmingCounts> {
-  const maxAge = maxAgeDays === null ? null : `${maxAgeDays * 86_400} seconds`
+  const maxAge = maxAgeOf(maxAgeDays)
   const [row] = await sql<Record<keyof WarmingCounts, string>[]>`
     select invalid, known, waiting, requested
     from figi_private.request_warming(null, ${values as string[]}::text[], ${maxAge}::interval)`

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Enricher, Summary } from '../../enrich/enricher.ts'
-import type { HoldingsFile } from '../../holdings/open_holdings_file.ts'
 import type { Identifier } from '../../identifiers.ts'
+import { collected } from '../collected.ts'
 import type { Context } from '../context.ts'
 import { growHeapSlowly, keepHeapSmall, keepYoungHeap } from '../keep_heap_small.ts'
 import { counted, print, printable, tell } from '../output.ts'
@@ -71,11 +71,13 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   growHeapSlowly()
   const { openConnection } = await import('../connection.ts')
   const { fileTarget, stdoutTarget } = await import('../export_target.ts')
+  const { holdingsFile } = await import('../holdings_file.ts')
   const { Enricher } = await import('../../enrich/enricher.ts')
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
   const { within } = await import('../../database/deadline.ts')
-  await using file = await opened(path, options, context)
+  const { column: columns, asOfColumn: dateColumn } = options
+  await using file = await holdingsFile(path, { columns, dateColumn }, context)
   const isFile = options.output !== undefined && options.output !== '-'
   await using target = isFile ? await fileTarget(options.output, context) : stdoutTarget(context)
   await using connection = await openConnection(context, { max: 3, applicationName: 'pgfigi enrich' })
@@ -113,19 +115,6 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   await target.write(enricher.bytes())
   progress?.[Symbol.dispose]()
   return await sumUp(enricher.summary, { ...options, isFile }, context)
-}
-
-async function opened(path: string, options: EnrichOptions, context: Context): Promise<HoldingsFile> {
-  const { openHoldingsFile } = await import('../../holdings/open_holdings_file.ts')
-  const { ColumnError } = await import('../../errors/column_error.ts')
-  const { column: columns, asOfColumn: dateColumn } = options
-  if (path === '-' && context.stdin.isTTY) tell(context, 'Reading from the terminal, until Ctrl-D.')
-  try {
-    return await openHoldingsFile(path, { columns, dateColumn }, context.stdin, context.signal)
-  } catch (error) {
-    if (error instanceof ColumnError) throw new UsageError(printable(error.message))
-    throw error
-  }
 }
 
 /** A client is only opened for the first identifier that has to be fetched. */
@@ -185,8 +174,4 @@ async function sumUp(
     tell(context, `${noun}; run the same again later. The first reason: ${printable(summary.reason)}`)
   }
   return summary.failed > 0 || (strict && unresolved > 0) ? 1 : 0
-}
-
-function collected(value: string, before: readonly string[]): string[] {
-  return [...before, value]
 }

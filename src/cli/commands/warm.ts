@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import type { HoldingsFile } from '../../holdings/open_holdings_file.ts'
 import type { WarmingSummary } from '../../warming/request_all.ts'
+import { collected } from '../collected.ts'
 import type { Connection } from '../connection.ts'
 import type { Context } from '../context.ts'
 import { counted, print, printable, tell } from '../output.ts'
@@ -60,9 +62,11 @@ async function warm(path: string | undefined, options: WarmOptions, context: Con
 async function warmed(path: string | undefined, options: WarmOptions, context: Context): Promise<number> {
   const { queueSize } = await import('../../database/warming.ts')
   const { drain } = await import('../drain.ts')
+  const { holdingsFile } = await import('../holdings_file.ts')
   const { openConnection } = await import('../connection.ts')
   const { openSession } = await import('../session.ts')
-  await using file = path === undefined ? null : await opened(path, options, context)
+  await using file =
+    path === undefined ? null : await holdingsFile(path, { columns: options.column }, context)
   // One connection reads the query, another requests.
   await using connection = await openConnection(context, { max: 2, applicationName: 'pgfigi warm' })
   const summary = await requested(file, options, connection, context)
@@ -80,14 +84,6 @@ async function warmed(path: string | undefined, options: WarmOptions, context: C
     tell(context, `${waiting}: a worker does it, or \`pgfigi refresh --wait\`.`)
   }
   return options.wait && pending + gaveUp > 0 ? 1 : 0
-}
-
-type HoldingsFile = Awaited<ReturnType<typeof opened>>
-
-async function opened(path: string, { column: columns }: WarmOptions, context: Context) {
-  const { openHoldingsFile } = await import('../../holdings/open_holdings_file.ts')
-  if (path === '-' && context.stdin.isTTY) tell(context, 'Reading from the terminal, until Ctrl-D.')
-  return openHoldingsFile(path, { columns }, context.stdin, context.signal)
 }
 
 async function requested(
@@ -130,8 +126,4 @@ function sentenceOf({ read, known, waiting, requested, invalid }: WarmingSummary
   )
   const noun = counted(read, 'row')
   return `Read ${noun}: ${first} requested, ${second} requested before, ${third} known, ${fourth} invalid.`
-}
-
-function collected(value: string, before: readonly string[]): string[] {
-  return [...before, value]
 }
