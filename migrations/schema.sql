@@ -52,12 +52,33 @@ create type public.resolved_mapping_element as (
   ordinality bigint
 );
 
+create table figi_private.actions (
+  id bigint not null generated always as identity,
+  acted_at timestamp with time zone not null default clock_timestamp(),
+  who text not null,
+  address text not null,
+  action text not null,
+  subject text not null,
+  outcome text not null,
+  constraint actions_pkey PRIMARY KEY (id)
+);
+
 create table figi_private.api_budgets (
   budget text collate "C" not null,
   sent_at timestamp with time zone[] not null default '{}'::timestamp with time zone[],
   blocked_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  capacity integer,
+  window_length interval,
   constraint api_budgets_pkey PRIMARY KEY (budget)
 ) with (fillfactor=50);
+
+create table figi_private.count_totals (
+  counter text collate "C" not null,
+  labels jsonb not null default '{}'::jsonb,
+  total bigint not null,
+  last_at timestamp with time zone not null,
+  constraint count_totals_pkey PRIMARY KEY (counter, labels)
+) with (fillfactor=70);
 
 create table figi_private.fetch_requests (
   id bigint not null generated always as identity,
@@ -73,9 +94,40 @@ create table figi_private.fetch_requests (
   setbacks smallint not null default 0,
   last_error text,
   gave_up_at timestamp with time zone,
+  from_sql boolean not null default (current_setting('application_name'::text) !~~ 'pgfigi%'::text),
   constraint fetch_requests_pkey PRIMARY KEY (id),
   constraint fetch_requests_claim_is_whole CHECK (((claimed_by IS NULL) = (claimed_until IS NULL))),
   constraint fetch_requests_priority_is_known CHECK ((priority = ANY (ARRAY[0, 1, 2])))
+);
+
+create table figi_private.mapping_counts (
+  fetched_hour timestamp with time zone not null,
+  found bigint not null,
+  negatives bigint not null,
+  ended bigint not null
+);
+
+create table figi_private.minute_counts (
+  counter text collate "C" not null,
+  labels jsonb not null default '{}'::jsonb,
+  minute timestamp with time zone not null,
+  count bigint not null,
+  constraint minute_counts_pkey PRIMARY KEY (minute, counter, labels)
+) with (fillfactor=70);
+
+create table figi_private.processes (
+  process text collate "C" not null,
+  kind text not null,
+  host text not null,
+  pid integer not null,
+  version text not null,
+  latest_migration text,
+  worker_ids text[] not null default '{}'::text[],
+  started_at timestamp with time zone not null default clock_timestamp(),
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  flushes bigint not null default 0,
+  constraint processes_pkey PRIMARY KEY (process),
+  constraint processes_kind_is_known CHECK ((kind = ANY (ARRAY['worker'::text, 'client'::text, 'command'::text, 'page'::text])))
 );
 
 create table figi_private.sightings (
@@ -93,6 +145,17 @@ create table figi_private.sightings (
   constraint sightings_seen_is_bounded CHECK ((isempty(seen) OR (isfinite(lower(seen)) AND isfinite(upper(seen))))),
   constraint sightings_source_is_known CHECK ((source = ANY (ARRAY['import'::text, 'sec_ftd'::text]))),
   constraint sightings_unseen_is_a_negative_of_unknown_date CHECK (((NOT isempty(seen)) OR ((ticker = ''::text) AND (NOT isempty(held)))))
+);
+
+create table figi_private.size_samples (
+  minute timestamp with time zone not null,
+  found bigint not null,
+  negatives bigint not null,
+  stale bigint not null,
+  ended bigint not null,
+  waiting bigint not null,
+  gave_up bigint not null,
+  constraint size_samples_pkey PRIMARY KEY (minute)
 );
 
 create table public.security_mappings (
@@ -140,9 +203,13 @@ CREATE INDEX fetch_requests_queue ON figi_private.fetch_requests USING btree (un
 
 CREATE INDEX fetch_requests_setbacks ON figi_private.fetch_requests USING btree (not_before) WHERE (setbacks > 0);
 
+CREATE INDEX security_mappings_negatives ON public.security_mappings USING btree (last_fetched_date) WHERE (has_no_results AND (end_date IS NULL));
+
 CREATE INDEX security_mappings_oldest_fetch ON public.security_mappings USING btree (last_fetched_date) WHERE (COALESCE(end_date, 'infinity'::timestamp with time zone) = 'infinity'::timestamp with time zone);
 
 CREATE INDEX security_mappings_recent_starts ON public.security_mappings USING brin (start_date) WITH (pages_per_range='8', autosummarize='on');
+
+CREATE INDEX security_mappings_ticker ON public.security_mappings USING btree (ticker COLLATE "C") WHERE (ticker IS NOT NULL);
 
 CREATE UNIQUE INDEX security_mappings_history ON public.security_mappings USING btree (identifier_type, identifier_value, start_date);
 
@@ -3109,14 +3176,35 @@ AS $function$
   from figi_private.request_warming(warm_mappings.identifier_type, warm_mappings.identifier_values, warm_mappings.max_age) w
 $function$;
 
+comment on column figi_private.actions.action is
+  'fetch, retry, retry_all or unlock.';
+
+comment on column figi_private.actions.outcome is
+  'What came of it, in words.';
+
+comment on column figi_private.actions.subject is
+  'What it was done to, for example CUSIP 037833100; empty for all.';
+
+comment on column figi_private.actions.who is
+  'The name that was given at the login; loopback where none was asked for.';
+
 comment on column figi_private.api_budgets.blocked_until is
   'Nobody sends before this instant: OpenFIGI said 429, or that nothing remains.';
 
 comment on column figi_private.api_budgets.budget is
   'Fingerprint of the key and of the API''s address; ''anonymous'' where there is no key.';
 
+comment on column figi_private.api_budgets.capacity is
+  'How many requests the limit allows within window_length, as last reserved; null before the first.';
+
 comment on column figi_private.api_budgets.sent_at is
   'When the last requests were sent or may be sent, ascending, at most as many as the capacity.';
+
+comment on column figi_private.api_budgets.window_length is
+  'The window of the limit, as last reserved; null before the first.';
+
+comment on column figi_private.count_totals.last_at is
+  'When it was counted last.';
 
 comment on column figi_private.fetch_requests.attempts is
   'How often OpenFIGI answered with an error for this very identifier. After the third retry the request gives up.';
@@ -3126,6 +3214,9 @@ comment on column figi_private.fetch_requests.claimed_by is
 
 comment on column figi_private.fetch_requests.claimed_until is
   'End of the lease, which its holder keeps renewing; after it anybody may claim the request.';
+
+comment on column figi_private.fetch_requests.from_sql is
+  'Whether a session asked that is none of pgfigi''s own processes, by its application_name: whose lookups nobody else counts.';
 
 comment on column figi_private.fetch_requests.gave_up_at is
   'When the last retry failed. The row stays to be looked at; the next lookup asks anew after a minute.';
@@ -3141,6 +3232,30 @@ comment on column figi_private.fetch_requests.setbacks is
 
 comment on column figi_private.fetch_requests.unfiltered is
   'False: ask in the preferred market first. True: that market knew nothing, ask without a filter.';
+
+comment on column figi_private.mapping_counts.fetched_hour is
+  'The hour (UTC) of last_fetched_date, for what is open; -infinity for periods that have ended.';
+
+comment on column figi_private.minute_counts.counter is
+  'What was counted, for example lookups; src/counting/counters.ts and docs/counting.md list them.';
+
+comment on column figi_private.minute_counts.labels is
+  'Of which kind, an object of short texts, for example {"type": "CUSIP", "status": "hit", "source": "database"}. Never an identifier.';
+
+comment on column figi_private.processes.flushes is
+  'The number of the last flush of counts that was written.';
+
+comment on column figi_private.processes.latest_migration is
+  'The newest migration that this process knows, for example 000003; null where it does not know.';
+
+comment on column figi_private.processes.process is
+  'A random name, new with each process.';
+
+comment on column figi_private.processes.seen_at is
+  'Its last sign of life.';
+
+comment on column figi_private.processes.worker_ids is
+  'Under which names its graphile-workers lock jobs; empty unless it is a worker.';
 
 comment on column figi_private.sightings.details is
   'Name, FIGIs and the like, by the column names of security_mappings, as of details_at; null where the source has none.';
@@ -3457,14 +3572,32 @@ comment on function public.warm_mappings(text,text[],interval) is
 comment on schema figi_private is
   'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';
 
+comment on table figi_private.actions is
+  'What people did by the buttons of the page: who, from where, what, when. Written in the transaction of the action itself.';
+
 comment on table figi_private.api_budgets is
   'One row for each OpenFIGI key in use, named by a fingerprint and never by the key: a sliding log of send times.';
+
+comment on table figi_private.count_totals is
+  'How often something has happened since counting began: the sum of all minutes, also of those that are no longer kept.';
 
 comment on table figi_private.fetch_requests is
   'Identifiers to be fetched from OpenFIGI. A row lives from the lookup that missed until its answer is recorded; the lease (claimed_until) of a worker that dies runs out by itself.';
 
+comment on table figi_private.mapping_counts is
+  'Changes in the number of rows of security_mappings; their sum is that number. Appended by triggers, folded by keep_house.';
+
+comment on table figi_private.minute_counts is
+  'How often something happened in each minute, by counter and labels; kept for as long as the setting pgfigi.keep_counts says (8 days). Written by add_counts.';
+
+comment on table figi_private.processes is
+  'The processes of pgfigi that have this database open and say so: a worker at least every ten seconds, others when they have counted something. A row goes when its process ends in order, or has not been seen for a day.';
+
 comment on table figi_private.sightings is
   'What imported files said: one row an identifier, ticker and source, with all the times at which it was seen. Written by record_sightings; the derived periods of security_mappings are made of it.';
+
+comment on table figi_private.size_samples is
+  'How much there was at that minute, for charts of growth; sampled by keep_house, kept as long as minute_counts.';
 
 comment on table public.security_mappings is
   'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
