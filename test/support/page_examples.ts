@@ -221,7 +221,7 @@ export const charts: readonly Chart[] = [
   chartOf('growth', 'Growth', 'rows', [
     { label: 'mappings', values: Array.from({ length: 144 }, (_, place) => 940_000 + place * 250) },
     { label: 'negatives', values: Array.from({ length: 144 }, (_, place) => 23_000 + place * 8) },
-    { label: 'stale', values: wave(144, 31_000, 1) },
+    { label: 'stale', values: wave(144, 9000, 1).map((value) => 24_000 + value) },
   ]),
 ]
 

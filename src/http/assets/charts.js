@@ -31,6 +31,15 @@
     return [at, ...sums]
   }
 
+  /** Sizes differ a thousandfold: what each has gained since the beginning can be drawn together. */
+  const gain = ([at, ...series]) => [
+    at,
+    ...series.map((values) => {
+      const first = values.find((value) => value !== null) ?? 0
+      return values.map((value) => (value === null ? null : value - first))
+    }),
+  ]
+
   const colourOf = (figure, place) =>
     getComputedStyle(figure.querySelectorAll('.legend .swatch')[place]).color
 
@@ -39,7 +48,7 @@
     if (!canvas || canvas.classList.contains('nothing')) return forget(figure.id)
     const columns = read(figure)
     const isColumns = figure.dataset.kind === 'columns'
-    const data = isColumns ? stack(columns) : columns
+    const data = isColumns ? stack(columns) : gain(columns)
     const places = data.slice(1).map((_, place) => (isColumns ? data.length - 2 - place : place))
     const style = getComputedStyle(canvas)
     const width = Math.floor(
@@ -60,7 +69,7 @@
     entry.plot = new uPlot(
       {
         width,
-        height: 182,
+        height: 178,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
         legend: { show: false },
         cursor: { y: false, points: { show: !isColumns }, drag: { setScale: false, x: false, y: false } },
@@ -97,7 +106,8 @@
               1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6,
               1e7, 1e8,
             ],
-            values: (_, splits) => splits.map((split) => short.format(split)),
+            values: (_, splits) =>
+              splits.map((split) => (isColumns || split <= 0 ? '' : '+') + short.format(split)),
           },
         ],
         hooks: { setCursor: [(plot) => readout(figure, entry.columns, plot.cursor.idx, isColumns)] },
@@ -109,9 +119,9 @@
   }
 
   const rangeOf = (low, high, isColumns) => {
-    if (isColumns || low === null || low <= high / 2) return [0, Math.max(high ?? 0, 4) * 1.08]
-    const room = Math.max((high - low) / 4, 2)
-    return [low - room, high + room]
+    if (isColumns) return [0, Math.max(high ?? 0, 4) * 1.05]
+    const room = Math.max(((high ?? 0) - (low ?? 0)) * 0.06, 1)
+    return [Math.min(low ?? 0, 0) - room, Math.max(high ?? 0, 0) + room]
   }
 
   const clock = (_, splits, __, ___, step) =>

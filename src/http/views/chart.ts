@@ -5,14 +5,15 @@ import { plain } from './shown_text.ts'
 
 /**
  * A chart that a script draws from the table below it: its rows are the instants, latest first, its columns the series.
- * Counts are stacked columns, sizes are lines.
+ * Counts are stacked columns; of sizes the change
+ * since the beginning is drawn as lines.
  */
 export function chart(model: Chart): string {
   const { name, title, unit, bucket_seconds } = model
   const hasFigures = model.at.length > 0 && model.series.some(({ values }) => values.some((value) => value))
   const id = `chart-${name}`
   return html`<figure class="chart" id="${id}" data-kind="${name === 'growth' ? 'lines' : 'columns'}" data-bucket="${bucket_seconds}">
-<figcaption><h3>${title}</h3> <span class="unit">${unit}</span></figcaption>
+<figcaption><h3>${title}</h3> <span class="unit">${name === 'growth' ? `${unit}, drawn as the change in this time` : unit}</span></figcaption>
 <ul class="legend">!${model.series.map((series, place) => legendItem(series, place, name === 'growth'))}</ul>
 !${
     hasFigures

@@ -40,6 +40,16 @@ export function duration(seconds: number): string {
     : `${counted(count, name)} ${counted(rest, nextName)}`
 }
 
+/** The same for little room: `1 min 23 s`. */
+export function shortDuration(seconds: number): string {
+  return duration(seconds).replace(
+    / (day|hour|minute|second)s?/g,
+    (_, name: string) => ` ${shortNames[name]}`,
+  )
+}
+
+const shortNames: Readonly<Record<string, string>> = { day: 'd', hour: 'h', minute: 'min', second: 's' }
+
 /** A value of a health check in its unit. */
 export function inUnit(value: number, unit: string): string {
   if (unit === 'seconds') return duration(value)

@@ -35,7 +35,7 @@ function checkItem(check: HealthCheck): string {
   return html`<li class="check ${status}" id="check-${name}" data-check="${name.replaceAll('_', ' ')}" data-status="${status}" data-sentence="${plain(sentence, 300)}">
 !${sign(status)}
 <div><p class="sentence"><span class="word">${words[status]}:</span> <bdi>${plain(sentence, 600)}</bdi></p>
-<p class="figures"><span class="name">${name.replaceAll('_', ' ')}</span> <span>${measured(check)}</span>!${thresholdsOf(check)} !${runbookLink(name, 'What to do')}</p></div>
+<p class="figures"><span class="check-name">${name.replaceAll('_', ' ')}</span> <span>${measured(check)}</span>!${thresholdsOf(check)} !${runbookLink(name, 'What to do')}</p></div>
 </li>`
 }
 

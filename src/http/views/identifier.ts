@@ -3,9 +3,9 @@ import type { IdentifierDetails, Period } from '../models.ts'
 import { actionForm } from './action_form.ts'
 import { type Frame, nowOf } from './frame.ts'
 import { instant } from './instant.ts'
-import { code, periodsTable, tickerOf } from './periods.ts'
+import { code, periodsTable } from './periods.ts'
 import { rivalsTable } from './rivals.ts'
-import { shown, shownSentence } from './shown_text.ts'
+import { plain, searchPath, shown, shownSentence } from './shown_text.ts'
 import { badge, type Tone } from './status.ts'
 import { timeline } from './timeline.ts'
 
@@ -22,7 +22,7 @@ export function identifierBody(found: IdentifierDetails, frame: Frame): string {
   const [tone, word, meaning] = states[found.status]
   const label = `${found.identifier_type} ${found.identifier_value}`
   return html`<section class="card" aria-labelledby="now-title">
-<div class="card-top"><div><h2 id="now-title" class="unseen">Now</h2><p class="big">!${found.current && !found.current.has_no_results ? shown(found.current.ticker) : '<i>no ticker</i>'}</p><p class="name">!${found.current?.name ? shown(found.current.name) : ''}</p></div>
+<div class="card-top"><div><h2 id="now-title" class="unseen">Now</h2><p class="big">!${found.current && !found.current.has_no_results ? tickerLink(found.current.ticker) : '<i>no ticker</i>'}</p><p class="name">!${found.current?.name ? shown(found.current.name) : ''}</p></div>
 <div class="state">!${badge(tone, word)}!${actionForm({ action: 'fetch', label: 'Fetch again', about: label, identifier: found }, frame)}</div></div>
 <p class="meaning">${meaning}!${found.resolved_via && found.resolved_via !== found.identifier_type ? html` Found by its ${found.resolved_via}.` : ''}</p>
 <dl class="facts">!${found.current ? factsOf(found.current, found.stale_at, now).map(fact) : ''}</dl>
@@ -34,6 +34,13 @@ export function identifierBody(found: IdentifierDetails, frame: Frame): string {
       : html`<section aria-labelledby="timeline-heading"><h2 id="timeline-heading">Timeline</h2>!${timeline(found.history, label, now)}!${periodsTable(found.history)}</section>`
   }
 !${rivalsTable(found.current?.alternatives ?? [])}`
+}
+
+/** Leads to all that bear the ticker. */
+function tickerLink(ticker: string | null): string {
+  return ticker === null || ticker.length > 40 || !ticker.isWellFormed()
+    ? shown(ticker)
+    : html`<a href="${searchPath(ticker)}" title="Who bears it"><bdi>${plain(ticker)}</bdi></a>`
 }
 
 function factsOf(current: Period, staleAt: string | null, now: Date): [string, string][] {
@@ -53,7 +60,6 @@ function factsOf(current: Period, staleAt: string | null, now: Date): [string, s
     ['Security type', shown(current.security_type)],
     ['Security type 2', shown(current.security_type2)],
     ['Market sector', shown(current.market_sector)],
-    ['Ticker', tickerOf(current)],
   ]
 }
 

@@ -2,10 +2,15 @@ import { html } from 'ghtml'
 import { duration } from './figures.ts'
 import { absent } from './shown_text.ts'
 
-/** In UTC to the second: `2026-11-22 17:41:06 UTC`; the day alone where it is midnight. */
+/** In UTC to the minute: `2026-11-22 17:41 UTC`; the day alone where it is midnight. */
 export function utc(at: Date): string {
   const text = at.toISOString()
-  return text.endsWith('T00:00:00.000Z') ? text.slice(0, 10) : `${text.slice(0, 19).replace('T', ' ')} UTC`
+  return text.endsWith('T00:00:00.000Z') ? text.slice(0, 10) : `${text.slice(0, 16).replace('T', ' ')} UTC`
+}
+
+/** The same to the second. */
+export function exact(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
 /** `3 minutes ago`, `in 2 days`, `now`. */
@@ -35,12 +40,12 @@ function largestUnit(seconds: number): string {
 export function instant(text: string | null, now: Date): string {
   if (text === null) return absent
   const at = new Date(text)
-  return html`<span class="instant"><time datetime="${at.toISOString()}">${utc(at)}</time> <span class="ago">${ago(at, now)}</span></span>`
+  return html`<span class="instant"><time datetime="${at.toISOString()}" title="${exact(at)}">${utc(at)}</time> <span class="ago">${ago(at, now)}</span></span>`
 }
 
 /** The day of it, with the whole in `datetime`. */
 export function day(text: string | null): string {
   if (text === null) return absent
   const at = new Date(text)
-  return html`<time datetime="${at.toISOString()}" title="${utc(at)}">${at.toISOString().slice(0, 10)}</time>`
+  return html`<time datetime="${at.toISOString()}" title="${exact(at)}">${at.toISOString().slice(0, 10)}</time>`
 }

@@ -2,6 +2,7 @@ import { html } from 'ghtml'
 import { assetUrl } from '../assets.ts'
 import { csrfField } from './action_form.ts'
 import { type Frame, nowOf } from './frame.ts'
+import { exact } from './instant.ts'
 import { plain, shownSentence } from './shown_text.ts'
 
 const sections = [
@@ -61,7 +62,7 @@ export function layout(page: Page, frame: Frame): string {
 <main id="main" tabindex="-1" class="inner">
 <div class="heading"><h1>${plain(title)}</h1>!${page.beside ?? ''}</div>
 !${page.body}
-<p class="as-of">As of <time datetime="${nowOf(frame).toISOString()}">${nowOf(frame).toISOString().slice(0, 19).replace('T', ' ')} UTC</time></p>
+<p class="as-of">As of <time datetime="${nowOf(frame).toISOString()}">${exact(nowOf(frame))}</time></p>
 </main>
 <footer class="bottom">
 <div class="inner">

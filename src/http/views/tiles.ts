@@ -1,6 +1,6 @@
 import { html } from 'ghtml'
 import type { Overview } from '../models.ts'
-import { counted, duration, number, percent } from './figures.ts'
+import { counted, number, percent, shortDuration } from './figures.ts'
 
 interface Tile {
   readonly label: string
@@ -51,7 +51,7 @@ function tilesOf(now: Overview): Tile[] {
     },
     {
       label: 'Backlog',
-      figure: now.backlog_seconds === null ? '–' : duration(now.backlog_seconds),
+      figure: now.backlog_seconds === null ? '–' : shortDuration(now.backlog_seconds),
       note: now.backlog_seconds === null ? 'unknown how long' : 'at the full limit',
     },
   ]
