@@ -7,6 +7,7 @@ import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addEnrich } from './commands/enrich.ts'
 import { addExport } from './commands/export.ts'
+import { addHealth } from './commands/health.ts'
 import { addHistory } from './commands/history.ts'
 import { addImport } from './commands/import.ts'
 import { addMigrate } from './commands/migrate.ts'
@@ -50,6 +51,7 @@ const commands = [
   addEnrich,
   addExport,
   addStats,
+  addHealth,
   addRefresh,
   addWarm,
   addImport,
