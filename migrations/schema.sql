@@ -215,6 +215,14 @@ CREATE UNIQUE INDEX security_mappings_history ON public.security_mappings USING 
 
 CREATE UNIQUE INDEX security_mappings_one_open_row ON public.security_mappings USING btree (identifier_type, identifier_value) WHERE (end_date IS NULL);
 
+CREATE TRIGGER count_after_delete AFTER DELETE ON public.security_mappings REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.count_after_delete();
+
+CREATE TRIGGER count_after_insert AFTER INSERT ON public.security_mappings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.count_after_insert();
+
+CREATE TRIGGER count_after_truncate AFTER TRUNCATE ON public.security_mappings FOR EACH STATEMENT EXECUTE FUNCTION figi_private.count_after_truncate();
+
+CREATE TRIGGER count_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.count_after_update();
+
 CREATE TRIGGER forbid_overlap_after_insert AFTER INSERT ON public.security_mappings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_insert();
 
 CREATE TRIGGER forbid_overlap_after_update AFTER UPDATE ON public.security_mappings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION figi_private.forbid_overlap_after_update();
@@ -232,6 +240,55 @@ create view figi_private.period_answers as
             ELSE 'hit'::text
         END, false, identifier_type, id, has_no_results, start_date, end_date, last_fetched_date, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives)::public.resolved_mapping AS answer
    FROM public.security_mappings m;
+
+create view figi_private.period_changes as
+ SELECT m.identifier_type,
+    m.identifier_value,
+    m.start_date AS changed_at,
+    change.kind,
+    COALESCE(previous.ticker, earlier.ticker) AS from_ticker,
+    m.ticker AS to_ticker,
+        CASE
+            WHEN m.ticker IS NULL THEN previous.name
+            ELSE m.name
+        END AS name,
+        CASE
+            WHEN m.ticker IS NULL THEN previous.figi
+            ELSE m.figi
+        END AS figi,
+    m.source,
+    GREATEST(m.created_at, previous.created_at, earlier.created_at) AS recorded_at
+   FROM figi_private.recorded_periods m
+     LEFT JOIN LATERAL ( SELECT p.ticker,
+            p.ticker IS NULL AS has_no_results,
+            p.name,
+            p.figi,
+            p.created_at
+           FROM figi_private.recorded_periods p
+          WHERE p.identifier_type = m.identifier_type AND p.identifier_value = m.identifier_value AND p.start_date < m.start_date
+          ORDER BY p.start_date DESC
+         LIMIT 1) previous ON true
+     LEFT JOIN LATERAL ( SELECT p.ticker,
+            p.created_at
+           FROM figi_private.recorded_periods p
+          WHERE m.ticker IS NOT NULL AND previous.has_no_results AND p.identifier_type = m.identifier_type AND p.identifier_value = m.identifier_value AND p.start_date < m.start_date AND p.ticker IS NOT NULL
+          ORDER BY p.start_date DESC
+         LIMIT 1) earlier ON true
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN m.ticker IS NULL THEN
+                    CASE
+                        WHEN previous.ticker IS NOT NULL THEN 'retired'::text
+                        ELSE NULL::text
+                    END
+                    WHEN previous.ticker IS NOT NULL THEN
+                    CASE
+                        WHEN figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker) THEN 'renamed'::text
+                        ELSE NULL::text
+                    END
+                    WHEN earlier.ticker IS NOT NULL THEN 'revived'::text
+                    ELSE 'first_seen'::text
+                END AS kind) change;
 
 create view figi_private.recorded_periods as
  SELECT identifier_type,
@@ -285,6 +342,63 @@ create view public.mapping_periods as
     source,
     alternatives
    FROM public.security_mappings m;
+
+CREATE OR REPLACE FUNCTION figi_private.add_counts(p_counts jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if p_counts = '[]' then
+    return;
+  end if;
+  if jsonb_typeof(p_counts) is distinct from 'array' then
+    raise exception 'counts must be an array, not %', coalesce(jsonb_typeof(p_counts), 'null')
+      using errcode = 'PF002', hint = 'For example [{"counter": "lookups", "labels": {"type": "CUSIP"}, "count": 1}].';
+  end if;
+  if jsonb_array_length(p_counts) > 1000
+    or exists (
+      select
+      from jsonb_array_elements(p_counts) as c (element)
+      where not figi_private.is_count(c.element)
+    )
+  then
+    raise exception 'these are no counts, or more than a thousand: %', left(p_counts::text, 200)
+      using
+        errcode = 'PF002',
+        hint = 'Each has a counter in lower case, labels (an object of at most five short texts) and a count, a whole number from 0 on. Nothing was counted.';
+  end if;
+
+  with counted as materialized (
+    select
+      (c.element ->> 'counter') collate "C" as counter,
+      coalesce(c.element -> 'labels', '{}') as labels,
+      sum((c.element ->> 'count')::bigint)::bigint as count
+    from jsonb_array_elements(p_counts) as c (element)
+    group by 1, 2
+  ),
+  in_minute as (
+    insert into figi_private.minute_counts as m (counter, labels, minute, count)
+    select c.counter, c.labels, date_trunc('minute', v_now), c.count
+    from counted c
+    where c.count > 0
+    order by c.counter, c.labels
+    on conflict (minute, counter, labels) do update
+    set count = m.count + excluded.count
+  )
+  insert into figi_private.count_totals as t (counter, labels, total, last_at)
+  select c.counter, c.labels, c.count, v_now
+  from counted c
+  where c.count > 0
+  order by c.counter, c.labels
+  on conflict (counter, labels) do update
+  set
+    total = t.total + excluded.total,
+    last_at = greatest(t.last_at, excluded.last_at);
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.add_fetch_job()
  RETURNS void
@@ -368,6 +482,65 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.budget_use(OUT used numeric, OUT blocked_for interval, OUT requests_per_second double precision)
+ RETURNS record
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    max(b.used),
+    greatest(max(b.blocked_until) filter (where isfinite(b.blocked_until)) - clock_timestamp(), interval '0'),
+    (array_agg(b.requests_per_second order by b.last_sent_at desc nulls last) filter (where b.requests_per_second is not null))[1]
+  from (
+    select
+      a.blocked_until,
+      a.sent_at[cardinality(a.sent_at)] as last_sent_at,
+      a.capacity / extract(epoch from a.window_length)::float8 as requests_per_second,
+      least(
+        round(
+          (select count(*) from unnest(a.sent_at) as sent (at) where sent.at > clock_timestamp() - a.window_length)::numeric
+            / a.capacity,
+          4
+        ),
+        1
+      ) as used
+    from figi_private.api_budgets a
+  ) b
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.changes_as_counts(p_identifier_types text[], p_identifier_values text[], p_changed_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  select coalesce(
+    jsonb_agg(jsonb_build_object(
+      'counter', 'ticker_changes',
+      'labels', jsonb_build_object('kind', k.kind),
+      'count', k.count
+    )),
+    '[]'
+  )
+  from (
+    select c.kind, count(*) as count
+    from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+    cross join lateral (
+      select p.kind
+      from figi_private.period_changes p
+      where p.identifier_type = i.identifier_type
+        and p.identifier_value = i.identifier_value
+        and p.changed_at = p_changed_at
+      offset 0
+    ) c
+    where c.kind is not null
+    group by c.kind
+  ) k
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.claim_requests(p_claimant text, p_max_identifiers integer, p_request_size integer, p_lease interval, p_wanted_types text[] DEFAULT NULL::text[], p_wanted_values text[] DEFAULT NULL::text[])
  RETURNS TABLE(identifier_type text, identifier_value text, unfiltered boolean)
  LANGUAGE plpgsql
@@ -387,6 +560,8 @@ declare
   v_types text[];
   v_values text[];
   v_ids bigint[];
+  v_ended jsonb;
+  v_counts jsonb := '[]';
 begin
   perform figi_private.lock_queue();
 
@@ -431,21 +606,26 @@ begin
       v_types := v_filtered.identifier_types;
       v_values := v_filtered.identifier_values;
     else
+      perform figi_private.add_counts(v_counts);
       return;
     end if;
 
     -- What was fetched after it was asked for needs no further request.
     v_ids := figi_private.request_ids(v_types, v_values);
-    delete from figi_private.fetch_requests r
-    where r.id = any (v_ids)
-      and r.requested_at <= (
-        select m.last_fetched_date
-        from public.security_mappings m
-        where m.identifier_type = r.identifier_type
-          and m.identifier_value = r.identifier_value
-          and m.end_date is null
-      );
-    exit when not found;
+    v_ended := figi_private.end_requests(array(
+      select r.id
+      from figi_private.fetch_requests r
+      where r.id = any (v_ids)
+        and r.requested_at <= (
+          select m.last_fetched_date
+          from public.security_mappings m
+          where m.identifier_type = r.identifier_type
+            and m.identifier_value = r.identifier_value
+            and m.end_date is null
+        )
+    ));
+    exit when v_ended = '[]';
+    v_counts := v_counts || v_ended;
   end loop;
 
   update figi_private.fetch_requests r
@@ -459,7 +639,152 @@ begin
     select picked.identifier_type, picked.identifier_value, v_take_unfiltered
     from unnest(v_types, v_values) with ordinality as picked (identifier_type, identifier_value, place)
     order by picked.place;
+  perform figi_private.add_counts(v_counts);
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.count_after_delete()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashagg TO 'on'
+ SET enable_sort TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_rows bigint;
+begin
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select
+    figi_private.fetched_hour(o.last_fetched_date, o.end_date),
+    -count(*) filter (where o.end_date is null and not o.has_no_results),
+    -count(*) filter (where o.end_date is null and o.has_no_results),
+    -count(o.end_date)
+  from old_rows o
+  group by 1;
+  get diagnostics v_rows = row_count;
+  if random() * 5000 < v_rows then
+    perform figi_private.fold_mapping_counts();
+  end if;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.count_after_insert()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashagg TO 'on'
+ SET enable_sort TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_rows bigint;
+begin
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select
+    figi_private.fetched_hour(n.last_fetched_date, n.end_date),
+    count(*) filter (where n.end_date is null and not n.has_no_results),
+    count(*) filter (where n.end_date is null and n.has_no_results),
+    count(n.end_date)
+  from new_rows n
+  group by 1;
+  get diagnostics v_rows = row_count;
+  if random() * 5000 < v_rows then
+    perform figi_private.fold_mapping_counts();
+  end if;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.count_after_truncate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform figi_private.lock_stripes('{}');
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select c.fetched_hour, -sum(c.found), -sum(c.negatives), -sum(c.ended)
+  from figi_private.mapping_counts c
+  group by c.fetched_hour;
+  perform figi_private.fold_mapping_counts();
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.count_after_update()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashagg TO 'on'
+ SET enable_sort TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_rows bigint;
+begin
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select c.fetched_hour, sum(c.found), sum(c.negatives), sum(c.ended)
+  from (
+    select
+      figi_private.fetched_hour(n.last_fetched_date, n.end_date) as fetched_hour,
+      count(*) filter (where n.end_date is null and not n.has_no_results) as found,
+      count(*) filter (where n.end_date is null and n.has_no_results) as negatives,
+      count(n.end_date) as ended
+    from new_rows n
+    group by 1
+    union all
+    select
+      figi_private.fetched_hour(o.last_fetched_date, o.end_date),
+      -count(*) filter (where o.end_date is null and not o.has_no_results),
+      -count(*) filter (where o.end_date is null and o.has_no_results),
+      -count(o.end_date)
+    from old_rows o
+    group by 1
+  ) c
+  group by c.fetched_hour
+  having sum(c.found) <> 0
+    or sum(c.negatives) <> 0
+    or sum(c.ended) <> 0;
+  get diagnostics v_rows = row_count;
+  if random() * 5000 < v_rows then
+    perform figi_private.fold_mapping_counts();
+  end if;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.counter_totals()
+ RETURNS TABLE(counter text, labels jsonb, total bigint, last_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select t.counter, t.labels, t.total, t.last_at
+  from figi_private.count_totals t
+  order by t.counter, t.labels
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.counts_since(p_since timestamp with time zone, p_bucket interval)
+ RETURNS TABLE(at timestamp with time zone, counter text, labels jsonb, count bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select b.at, b.counter, b.labels, sum(b.count)::bigint
+  from (
+    select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
+    from figi_private.minute_counts m
+    where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
+  ) b
+  group by b.at, b.counter, b.labels
+  order by b.at, b.counter, b.labels
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
@@ -641,6 +966,34 @@ CREATE OR REPLACE FUNCTION figi_private.end_of_day(day date)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (day > '294276-12-31'::date) THEN 'infinity'::timestamp with time zone ELSE ((day + '23:59:59.999999'::time without time zone) AT TIME ZONE 'UTC'::text) END;
 
+CREATE OR REPLACE FUNCTION figi_private.end_requests(p_ids bigint[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with ended as (
+    delete from figi_private.fetch_requests r
+    where r.id = any (p_ids)
+    returning r.priority, r.from_sql
+  )
+  select coalesce(
+    jsonb_agg(jsonb_build_object(
+      'counter', 'fetch_requests',
+      'labels', jsonb_build_object(
+        'priority', figi_private.priority_name(e.priority),
+        'asked_by', case when e.from_sql then 'sql' else 'pgfigi' end
+      ),
+      'count', e.count
+    )),
+    '[]'
+  )
+  from (
+    select ended.priority, ended.from_sql, count(*) as count
+    from ended
+    group by ended.priority, ended.from_sql
+  ) e
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.exhaust_api_budget(p_budget text, p_capacity integer, p_window interval, p_for interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -660,6 +1013,12 @@ begin
   perform figi_private.block_api_budget(p_budget, p_for);
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION figi_private.fetched_hour(p_last_fetched_date timestamp with time zone, p_end_date timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (p_end_date IS NULL) THEN date_bin('01:00:00'::interval, p_last_fetched_date, '2000-01-01 00:00:00+00'::timestamp with time zone) ELSE '-infinity'::timestamp with time zone END;
 
 CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p_identifier_values text[], OUT contested_types text[], OUT contested_values text[], OUT closed bigint, OUT opened bigint, OUT since timestamp with time zone)
  RETURNS record
@@ -833,6 +1192,36 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.fold_mapping_counts()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    return;
+  end if;
+  with taken as materialized (
+    select c.ctid
+    from figi_private.mapping_counts c
+    limit 100000
+    for update skip locked
+  ),
+  gone as (
+    delete from figi_private.mapping_counts c
+    where c.ctid = any (array(select t.ctid from taken t))
+    returning c.fetched_hour, c.found, c.negatives, c.ended
+  )
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select g.fetched_hour, sum(g.found), sum(g.negatives), sum(g.ended)
+  from gone g
+  group by g.fetched_hour
+  having sum(g.found) <> 0
+    or sum(g.negatives) <> 0
+    or sum(g.ended) <> 0;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -964,6 +1353,62 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.gauges()
+ RETURNS TABLE(gauge text, labels jsonb, value double precision)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with known as materialized (
+    select m.found, m.negatives, m.stale, m.ended
+    from figi_private.mapping_totals() m
+  ),
+  queue as materialized (
+    select q.lookup, q.warming, q.refresh, q.gave_up, q.oldest
+    from figi_private.queue_totals() q
+  ),
+  budget as materialized (
+    select b.used, b.blocked_for, b.requests_per_second
+    from figi_private.budget_use() b
+  )
+  select g.gauge, g.labels::jsonb, g.value::float8
+  from known k
+  cross join queue q
+  cross join budget b
+  cross join lateral (
+    values
+      ('mappings', '{"kind": "found"}', k.found::float8),
+      ('mappings', '{"kind": "negative"}', k.negatives),
+      ('stale_mappings', '{}', k.stale),
+      ('ended_periods', '{}', k.ended),
+      ('pending_requests', '{"priority": "lookup"}', q.lookup),
+      ('pending_requests', '{"priority": "warming"}', q.warming),
+      ('pending_requests', '{"priority": "refresh"}', q.refresh),
+      ('gave_up_requests', '{}', q.gave_up),
+      (
+        'oldest_request_age_seconds', '{}',
+        coalesce(greatest(extract(epoch from statement_timestamp() - q.oldest), 0), 0)
+      ),
+      ('budget_used_ratio', '{}', b.used),
+      ('budget_blocked_seconds', '{}', coalesce(extract(epoch from b.blocked_for), 0)),
+      (
+        'worker_last_seen_timestamp_seconds', '{}',
+        (select extract(epoch from max(p.seen_at)) from figi_private.processes p where p.kind = 'worker')
+      ),
+      (
+        'backlog_seconds', '{}',
+        case q.lookup + q.warming + q.refresh
+          when 0 then 0
+          else
+            (q.lookup + q.warming + q.refresh)
+              / (nullif(figi_private.identifiers_per_request(), 0) * b.requests_per_second)
+        end
+      )
+  ) as g (gauge, labels, value)
+  where g.value is not null
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.head_of_round(p_unfiltered boolean, p_max_identifiers integer, p_now timestamp with time zone, p_wanted_types text[], p_wanted_values text[], OUT identifier_types text[], OUT identifier_values text[], OUT size bigint, OUT priority smallint, OUT ready_at timestamp with time zone)
  RETURNS record
  LANGUAGE plpgsql
@@ -985,6 +1430,55 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.hit_rate(p_within interval)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select round(
+    sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative'))
+      / nullif(sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative', 'stale', 'miss')), 0),
+    4
+  )
+  from figi_private.minute_counts m
+  where m.counter = 'lookups'
+    and m.minute > statement_timestamp() - p_within
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.identifiers_per_request()
+ RETURNS double precision
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select coalesce(
+    (
+      select
+        sum(m.count) filter (where m.counter = 'openfigi_answers' and m.labels ->> 'outcome' in ('listing', 'none'))
+          / sum(m.count) filter (where m.counter = 'openfigi_requests')
+      from figi_private.minute_counts m
+      where m.counter in ('openfigi_answers', 'openfigi_requests')
+        and m.minute > statement_timestamp() - interval '1 hour'
+    ),
+    (
+      select
+        sum(t.total) filter (where t.counter = 'openfigi_answers' and t.labels ->> 'outcome' in ('listing', 'none'))
+          / sum(t.total) filter (where t.counter = 'openfigi_requests')
+      from figi_private.count_totals t
+      where t.counter in ('openfigi_answers', 'openfigi_requests')
+    )
+  )::float8
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.is_count(p_element jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((jsonb_typeof(p_element) <> 'object'::text) OR (COALESCE((p_element ->> 'counter'::text), ''::text) !~ '^[a-z][a-z_]{0,59}$'::text) OR (jsonb_typeof((p_element -> 'count'::text)) IS DISTINCT FROM 'number'::text) OR (jsonb_typeof(COALESCE((p_element -> 'labels'::text), '{}'::jsonb)) <> 'object'::text)) THEN false ELSE (((((p_element ->> 'count'::text))::numeric >= (0)::numeric) AND (((p_element ->> 'count'::text))::numeric <= ('1000000000000'::bigint)::numeric)) AND ((((p_element ->> 'count'::text))::numeric % (1)::numeric) = (0)::numeric) AND (SELECT ((count(*) <= 5) AND COALESCE(bool_and(((jsonb_typeof(l.value) = 'string'::text) AND (length((l.value #>> '{}'::text[])) <= 100) AND (length(l.key) <= 60))), true)) FROM jsonb_each(COALESCE((is_count.p_element -> 'labels'::text), '{}'::jsonb)) l(key, value))) END;
+
 CREATE OR REPLACE FUNCTION figi_private.is_fresh(last_fetched_date timestamp with time zone, max_age interval)
  RETURNS boolean
  LANGUAGE sql
@@ -1005,6 +1499,56 @@ BEGIN ATOMIC
               JOIN public.security_mappings m ON (((m.identifier_type = 'ISIN'::text) AND (m.identifier_value >= ((prefix.prefix || is_known.p_identifier_value) || '0'::text)) AND (m.identifier_value <= ((prefix.prefix || is_known.p_identifier_value) || '9'::text)))))
            WHERE ((is_known.p_identifier_type = 'CUSIP'::text) AND (NOT m.has_no_results)))));
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.keep_house()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_minute timestamptz := date_trunc('minute', v_now);
+  v_keep interval := interval '8 days';
+begin
+  if current_setting('transaction_isolation') <> 'read committed'
+    or exists (select from figi_private.size_samples s where s.minute = v_minute)
+    or not pg_try_advisory_xact_lock(1718183785, -2)
+  then
+    return;
+  end if;
+  perform figi_private.fold_mapping_counts();
+  insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
+  select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
+  from figi_private.mapping_totals() m
+  cross join figi_private.queue_totals() q
+  on conflict do nothing;
+
+  begin
+    v_keep := coalesce(nullif(current_setting('pgfigi.keep_counts', true), '')::interval, v_keep);
+  exception
+    -- A setting that is no interval must not keep processes from writing their counts: health_checks() tells of it.
+    when invalid_datetime_format or datetime_field_overflow then null;
+  end;
+  delete from figi_private.minute_counts c
+  where c.ctid = any (array(
+    select o.ctid
+    from figi_private.minute_counts o
+    where o.minute < v_now - v_keep
+    limit 20000
+    for update skip locked
+  ));
+  delete from figi_private.size_samples s
+  where s.minute < v_now - v_keep;
+  delete from figi_private.processes p
+  where p.ctid = any (array(
+    select o.ctid
+    from figi_private.processes o
+    where o.seen_at < v_now - interval '1 day'
+    for update skip locked
+  ));
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.sightings[], p_are_there boolean[])
  RETURNS void
@@ -1096,6 +1640,40 @@ begin
     offset 0
   ) s;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.mapping_totals(OUT found bigint, OUT negatives bigint, OUT stale bigint, OUT ended bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  with boundary as materialized (
+    select b.stale_by, figi_private.fetched_hour(b.stale_by, null) as hour
+    from (select figi_private.stale_by() as stale_by) b
+  ),
+  counted as materialized (
+    select
+      coalesce(sum(c.found), 0)::bigint as found,
+      coalesce(sum(c.negatives), 0)::bigint as negatives,
+      coalesce(sum(c.found + c.negatives) filter (where c.fetched_hour < b.hour), 0)::bigint as stale,
+      coalesce(sum(c.ended), 0)::bigint as ended
+    from boundary b
+    left join figi_private.mapping_counts c on true
+  )
+  select
+    c.found,
+    c.negatives,
+    c.stale + (
+      select count(*)
+      from public.security_mappings m
+      where coalesce(m.end_date, 'infinity') = 'infinity'
+        and m.last_fetched_date >= (select b.hour from boundary b)
+        and m.last_fetched_date <= (select b.stale_by from boundary b)
+    ),
+    c.ended
+  from counted c
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
@@ -1309,6 +1887,22 @@ CREATE OR REPLACE FUNCTION figi_private.plain_ticker(ticker text)
  IMMUTABLE PARALLEL SAFE
 RETURN (COALESCE(NULLIF(regexp_replace(upper(ticker), '[^A-Z0-9.]|\.(?![0-9])|(?<![0-9])\.'::text, ''::text, 'g'::text), ''::text), upper(ticker)) COLLATE "C");
 
+CREATE OR REPLACE FUNCTION figi_private.priority_name(priority smallint)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE priority WHEN 0 THEN 'lookup'::text WHEN 1 THEN 'warming'::text ELSE 'refresh'::text END;
+
+CREATE OR REPLACE FUNCTION figi_private.process_ended(p_process text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from figi_private.processes p
+  where p.process = p_process
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.queue_size(OUT waiting bigint, OUT gave_up bigint)
  RETURNS record
  LANGUAGE sql
@@ -1318,6 +1912,22 @@ AS $function$
   select
     count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is null),
     count(distinct (r.identifier_type, r.identifier_value)) filter (where r.gave_up_at is not null)
+  from figi_private.fetch_requests r
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.queue_totals(OUT lookup bigint, OUT warming bigint, OUT refresh bigint, OUT gave_up bigint, OUT oldest timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select
+    count(*) filter (where r.gave_up_at is null and r.priority = 0),
+    count(*) filter (where r.gave_up_at is null and r.priority = 1),
+    count(*) filter (where r.gave_up_at is null and r.priority = 2),
+    count(r.gave_up_at),
+    min(r.requested_at) filter (where r.gave_up_at is null)
   from figi_private.fetch_requests r
 $function$;
 
@@ -1355,6 +1965,9 @@ AS $function$
 declare
   v_fetched_at timestamptz := clock_timestamp() - greatest(p_age, interval '0');
   v_written bigint;
+  v_opened_types text[];
+  v_opened_values text[];
+  v_counts jsonb;
   v_answered bigint[];
   v_unfiltered bigint[];
   v_failed bigint[];
@@ -1372,8 +1985,11 @@ begin
     from jsonb_array_elements(p_answers) as a (answer)
   );
 
-  select count(*)
-  into v_written
+  select
+    count(*),
+    array_agg(u.identifier_type) filter (where u.start_date = v_fetched_at),
+    array_agg(u.identifier_value) filter (where u.start_date = v_fetched_at)
+  into v_written, v_opened_types, v_opened_values
   from (
     select
       array_agg(a.identifier_type) as types,
@@ -1398,7 +2014,7 @@ begin
   cross join lateral public.upsert_mappings(
     o.types, o.values, o.tickers, v_fetched_at, o.figis, o.composite_figis, o.share_class_figis, o.names, o.exch_codes,
     o.security_types, o.security_types2, o.market_sectors, o.alternatives
-  )
+  ) u
   where o.types is not null;
 
   perform figi_private.lock_queue();
@@ -1419,8 +2035,7 @@ begin
   into v_answered, v_unfiltered, v_failed
   from jsonb_to_recordset(p_answers) as a (outcome text, identifier_type text, identifier_value text);
 
-  delete from figi_private.fetch_requests r
-  where r.id = any (v_answered);
+  v_counts := figi_private.end_requests(v_answered);
 
   update figi_private.fetch_requests r
   set
@@ -1449,17 +2064,22 @@ begin
     and a.identifier_value = r.identifier_value;
 
   -- Of the requests for an identifier that gave up, the last one tells enough.
-  delete from figi_private.fetch_requests r
-  where r.id = any (v_failed)
-    and r.gave_up_at is not null
-    and exists (
-      select
-      from figi_private.fetch_requests later
-      where later.id = any (v_failed)
-        and later.identifier_type = r.identifier_type
-        and later.identifier_value = r.identifier_value
-        and later.id > r.id
-    );
+  if v_failed <> '{}' then
+    v_counts := v_counts || figi_private.end_requests(array(
+      select r.id
+      from figi_private.fetch_requests r
+      where r.id = any (v_failed)
+        and r.gave_up_at is not null
+        and exists (
+          select
+          from figi_private.fetch_requests later
+          where later.id = any (v_failed)
+            and later.identifier_type = r.identifier_type
+            and later.identifier_value = r.identifier_value
+            and later.id > r.id
+        )
+    ));
+  end if;
 
   -- OpenFIGI answers: whoever sits out an outage need not wait any longer.
   update figi_private.fetch_requests r
@@ -1469,7 +2089,48 @@ begin
     and r.gave_up_at is null
     and r.not_before > clock_timestamp();
 
+  if v_opened_types is not null then
+    v_counts := v_counts || figi_private.changes_as_counts(v_opened_types, v_opened_values, v_fetched_at);
+  end if;
+  perform figi_private.add_counts(v_counts);
   return v_written;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.record_counts(p_process jsonb, p_flush bigint, p_counts jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_is_new boolean;
+begin
+  perform figi_private.keep_house();
+
+  insert into figi_private.processes as known (
+    process, kind, host, pid, version, latest_migration, worker_ids, flushes
+  )
+  select p.process, p.kind, p.host, p.pid, p.version, p.latest_migration, coalesce(p.worker_ids, '{}'), p_flush
+  from jsonb_to_record(p_process) as p (
+    process text, kind text, host text, pid integer, version text, latest_migration text, worker_ids text[]
+  )
+  on conflict (process) do update
+  set
+    seen_at = clock_timestamp(),
+    worker_ids = excluded.worker_ids,
+    flushes = excluded.flushes
+  where known.flushes < excluded.flushes;
+  v_is_new := found;
+
+  if not v_is_new then
+    update figi_private.processes p
+    set seen_at = clock_timestamp()
+    where p.process = p_process ->> 'process';
+    return false;
+  end if;
+  perform figi_private.add_counts(p_counts);
+  return true;
 end
 $function$;
 
@@ -1647,6 +2308,41 @@ begin
     offset 0
   )
   and r.seen_from is not null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.recount_mappings()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_mended bigint;
+begin
+  -- First what writers take first, so that none of them is in the middle of its work.
+  perform figi_private.lock_stripes(array(select generate_series(0, 255)));
+  lock table public.security_mappings in share mode;
+  insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+  select c.fetched_hour, sum(c.found), sum(c.negatives), sum(c.ended)
+  from (
+    select
+      figi_private.fetched_hour(m.last_fetched_date, m.end_date) as fetched_hour,
+      count(*) filter (where m.end_date is null and not m.has_no_results) as found,
+      count(*) filter (where m.end_date is null and m.has_no_results) as negatives,
+      count(m.end_date) as ended
+    from public.security_mappings m
+    group by 1
+    union all
+    select k.fetched_hour, -k.found, -k.negatives, -k.ended
+    from figi_private.mapping_counts k
+  ) c
+  group by c.fetched_hour
+  having sum(c.found) <> 0
+    or sum(c.negatives) <> 0
+    or sum(c.ended) <> 0;
+  get diagnostics v_mended = row_count;
+  return v_mended;
 end
 $function$;
 
@@ -1880,7 +2576,10 @@ begin
   v_log := v_log || v_slot;
 
   update figi_private.api_budgets b
-  set sent_at = v_log[greatest(cardinality(v_log) - p_capacity + 1, 1):]
+  set
+    sent_at = v_log[greatest(cardinality(v_log) - p_capacity + 1, 1):],
+    capacity = p_capacity,
+    window_length = p_window
   where b.budget = p_budget;
 
   return v_slot - v_now;
@@ -2222,6 +2921,34 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.sizes_since(p_since timestamp with time zone, p_bucket interval)
+ RETURNS TABLE(at timestamp with time zone, found bigint, negatives bigint, stale bigint, ended bigint, waiting bigint, gave_up bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+  select distinct on (b.at) b.at, s.found, s.negatives, s.stale, s.ended, s.waiting, s.gave_up
+  from figi_private.size_samples s
+  cross join lateral (select date_bin(p_bucket, s.minute, timestamptz '2000-01-01 00:00+00') as at) b
+  where s.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
+  order by b.at, s.minute desc
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.stale_by(max_age interval DEFAULT NULL::interval)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (a.max_age <= '00:00:00'::interval) THEN 'infinity'::timestamp with time zone
+             WHEN (a.max_age > '2000000 days'::interval) THEN '-infinity'::timestamp with time zone
+             ELSE ((statement_timestamp() - ('24:00:00'::interval * (((((EXTRACT(year FROM a.max_age) * (12)::numeric) + EXTRACT(month FROM a.max_age)) * (30)::numeric) + EXTRACT(day FROM a.max_age)))::double precision)) - (a.max_age - date_trunc('day'::text, a.max_age)))
+         END AS "case"
+    FROM ( SELECT public.cache_max_age(stale_by.max_age) AS max_age) a;
+END;
+
 CREATE OR REPLACE FUNCTION figi_private.stripe_of(identifier_type text, identifier_value text)
  RETURNS integer
  LANGUAGE sql
@@ -2244,27 +2971,25 @@ CREATE OR REPLACE FUNCTION public.cache_max_age(max_age interval DEFAULT NULL::i
 RETURN COALESCE(max_age, (NULLIF(current_setting('pgfigi.cache_max_age'::text, true), ''::text))::interval, '60 days'::interval);
 
 CREATE OR REPLACE FUNCTION public.cache_stats()
- RETURNS TABLE(total_cached bigint, found_cached bigint, not_found_cached bigint, stale bigint, history_rows bigint, pending bigint, gave_up bigint)
+ RETURNS TABLE(total_cached bigint, found_cached bigint, not_found_cached bigint, stale bigint, history_rows bigint, pending bigint, gave_up bigint, hit_rate_1h numeric, hit_rate_24h numeric, budget_used numeric)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select
-    open_rows.total,
-    open_rows.found,
-    open_rows.total - open_rows.found,
-    open_rows.stale,
-    (select count(*) from public.security_mappings m where m.end_date is not null),
-    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is null),
-    (select count(*) from figi_private.fetch_requests r where r.gave_up_at is not null)
-  from (
-    select
-      count(*) as total,
-      count(*) filter (where not m.has_no_results) as found,
-      count(*) filter (where not figi_private.is_fresh(m.last_fetched_date, null)) as stale
-    from public.security_mappings m
-    where m.end_date is null
-  ) open_rows
+    m.found + m.negatives,
+    m.found,
+    m.negatives,
+    m.stale,
+    m.ended,
+    q.lookup + q.warming + q.refresh,
+    q.gave_up,
+    figi_private.hit_rate(interval '1 hour'),
+    figi_private.hit_rate(interval '24 hours'),
+    b.used
+  from figi_private.mapping_totals() m
+  cross join figi_private.queue_totals() q
+  cross join figi_private.budget_use() b
 $function$;
 
 CREATE OR REPLACE FUNCTION public.clean_identifier(identifier_value text)
@@ -2411,55 +3136,19 @@ CREATE OR REPLACE FUNCTION public.mapping_changes(since timestamp with time zone
  LANGUAGE sql
  STABLE PARALLEL SAFE
 BEGIN ATOMIC
- SELECT m.identifier_type,
-     m.identifier_value,
-     m.start_date,
-     change.kind,
-     COALESCE(previous.ticker, earlier.ticker) AS "coalesce",
-     m.ticker,
-         CASE
-             WHEN (m.ticker IS NULL) THEN previous.name
-             ELSE m.name
-         END AS name,
-         CASE
-             WHEN (m.ticker IS NULL) THEN previous.figi
-             ELSE m.figi
-         END AS figi,
-     m.source,
-     GREATEST(m.created_at, previous.created_at, earlier.created_at) AS "greatest"
-    FROM (((figi_private.recorded_periods m
-      LEFT JOIN LATERAL ( SELECT p.ticker,
-             (p.ticker IS NULL) AS has_no_results,
-             p.name,
-             p.figi,
-             p.created_at
-            FROM figi_private.recorded_periods p
-           WHERE ((p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date))
-           ORDER BY p.start_date DESC
-          LIMIT 1) previous ON (true))
-      LEFT JOIN LATERAL ( SELECT p.ticker,
-             p.created_at
-            FROM figi_private.recorded_periods p
-           WHERE ((m.ticker IS NOT NULL) AND previous.has_no_results AND (p.identifier_type = m.identifier_type) AND (p.identifier_value = m.identifier_value) AND (p.start_date < m.start_date) AND (p.ticker IS NOT NULL))
-           ORDER BY p.start_date DESC
-          LIMIT 1) earlier ON (true))
-      CROSS JOIN LATERAL ( SELECT
-                 CASE
-                     WHEN (m.ticker IS NULL) THEN
-                     CASE
-                         WHEN (previous.ticker IS NOT NULL) THEN 'retired'::text
-                         ELSE NULL::text
-                     END
-                     WHEN (previous.ticker IS NOT NULL) THEN
-                     CASE
-                         WHEN (figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker)) THEN 'renamed'::text
-                         ELSE NULL::text
-                     END
-                     WHEN (earlier.ticker IS NOT NULL) THEN 'revived'::text
-                     ELSE 'first_seen'::text
-                 END AS kind) change)
-   WHERE ((m.start_date >= mapping_changes.since) AND (change.kind IS NOT NULL))
-   ORDER BY m.start_date, m.identifier_type, m.identifier_value;
+ SELECT c.identifier_type,
+     c.identifier_value,
+     c.changed_at,
+     c.kind,
+     c.from_ticker,
+     c.to_ticker,
+     c.name,
+     c.figi,
+     c.source,
+     c.recorded_at
+    FROM figi_private.period_changes c
+   WHERE ((c.changed_at >= mapping_changes.since) AND (c.kind IS NOT NULL))
+   ORDER BY c.changed_at, c.identifier_type, c.identifier_value;
 END;
 
 CREATE OR REPLACE FUNCTION public.mapping_history(identifier_type text, identifier_value text)
@@ -3176,8 +3865,14 @@ AS $function$
   from figi_private.request_warming(warm_mappings.identifier_type, warm_mappings.identifier_values, warm_mappings.max_age) w
 $function$;
 
+comment on column figi_private.actions.acted_at is
+  'When.';
+
 comment on column figi_private.actions.action is
   'fetch, retry, retry_all or unlock.';
+
+comment on column figi_private.actions.address is
+  'The address that the request came from.';
 
 comment on column figi_private.actions.outcome is
   'What came of it, in words.';
@@ -3203,8 +3898,17 @@ comment on column figi_private.api_budgets.sent_at is
 comment on column figi_private.api_budgets.window_length is
   'The window of the limit, as last reserved; null before the first.';
 
+comment on column figi_private.count_totals.counter is
+  'As in minute_counts.';
+
+comment on column figi_private.count_totals.labels is
+  'As in minute_counts.';
+
 comment on column figi_private.count_totals.last_at is
   'When it was counted last.';
+
+comment on column figi_private.count_totals.total is
+  'How often in all.';
 
 comment on column figi_private.fetch_requests.attempts is
   'How often OpenFIGI answered with an error for this very identifier. After the third retry the request gives up.';
@@ -3233,8 +3937,20 @@ comment on column figi_private.fetch_requests.setbacks is
 comment on column figi_private.fetch_requests.unfiltered is
   'False: ask in the preferred market first. True: that market knew nothing, ask without a filter.';
 
+comment on column figi_private.mapping_counts.ended is
+  'By how many there are more rows with an end.';
+
 comment on column figi_private.mapping_counts.fetched_hour is
   'The hour (UTC) of last_fetched_date, for what is open; -infinity for periods that have ended.';
+
+comment on column figi_private.mapping_counts.found is
+  'By how many there are more open rows with a ticker, or fewer.';
+
+comment on column figi_private.mapping_counts.negatives is
+  'By how many there are more open rows without one.';
+
+comment on column figi_private.minute_counts.count is
+  'How often.';
 
 comment on column figi_private.minute_counts.counter is
   'What was counted, for example lookups; src/counting/counters.ts and docs/counting.md list them.';
@@ -3242,17 +3958,35 @@ comment on column figi_private.minute_counts.counter is
 comment on column figi_private.minute_counts.labels is
   'Of which kind, an object of short texts, for example {"type": "CUSIP", "status": "hit", "source": "database"}. Never an identifier.';
 
+comment on column figi_private.minute_counts.minute is
+  'When the minute begins.';
+
 comment on column figi_private.processes.flushes is
   'The number of the last flush of counts that was written.';
 
+comment on column figi_private.processes.host is
+  'The machine that it runs on, by the name that this gives itself.';
+
+comment on column figi_private.processes.kind is
+  'worker, client, command or page.';
+
 comment on column figi_private.processes.latest_migration is
   'The newest migration that this process knows, for example 000003; null where it does not know.';
+
+comment on column figi_private.processes.pid is
+  'Its number on that machine.';
 
 comment on column figi_private.processes.process is
   'A random name, new with each process.';
 
 comment on column figi_private.processes.seen_at is
   'Its last sign of life.';
+
+comment on column figi_private.processes.started_at is
+  'Its first sign of life.';
+
+comment on column figi_private.processes.version is
+  'The version of pgfigi that it is.';
 
 comment on column figi_private.processes.worker_ids is
   'Under which names its graphile-workers lock jobs; empty unless it is a worker.';
@@ -3280,6 +4014,27 @@ comment on column figi_private.sightings.source is
 
 comment on column figi_private.sightings.ticker is
   'The ticker as the source spells it; empty where the source says that there is none.';
+
+comment on column figi_private.size_samples.ended is
+  'Rows with an end.';
+
+comment on column figi_private.size_samples.found is
+  'Open rows with a ticker.';
+
+comment on column figi_private.size_samples.gave_up is
+  'Requests that had given up.';
+
+comment on column figi_private.size_samples.minute is
+  'When the minute of the sample begins.';
+
+comment on column figi_private.size_samples.negatives is
+  'Open rows without one.';
+
+comment on column figi_private.size_samples.stale is
+  'Of both, those past their age.';
+
+comment on column figi_private.size_samples.waiting is
+  'Requests that waited or were being fetched.';
 
 comment on column public.security_mappings.alternatives is
   'The rival listings where the choice of one was ambiguous: an array of OpenFIGI listings; null where it was not.';
@@ -3344,6 +4099,9 @@ comment on column public.security_mappings.ticker is
 comment on column public.security_mappings.updated_at is
   'When the row was last touched.';
 
+comment on function figi_private.add_counts(jsonb) is
+  'Adds counts to the current minute and to the totals: an array of at most 1000 objects with counter, labels (an object of short texts) and count. Raises PF002 for anything else, and counts nothing then.';
+
 comment on function figi_private.add_fetch_job() is
   'Adds one fetch_mappings job to graphile-worker, once a transaction; nothing where its schema is absent, or while a backlog of more than two minutes waits.';
 
@@ -3356,8 +4114,32 @@ comment on function figi_private.api_blocked_for(text) is
 comment on function figi_private.block_api_budget(text,interval) is
   'Nobody sends under the budget for that long: OpenFIGI answered 429. A shorter block never lifts a longer one.';
 
+comment on function figi_private.budget_use() is
+  'Of the limits on requests: the share of the fullest that is in use now (null before the first request), for how long the longest block still lasts, and how many requests a second the limit allows that was used last.';
+
+comment on function figi_private.changes_as_counts(text[],text[],timestamp with time zone) is
+  'Which changes the periods are that begin at that instant, of these identifiers, as counts for add_counts.';
+
 comment on function figi_private.claim_requests(text,integer,integer,interval,text[],text[]) is
   'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
+
+comment on function figi_private.count_after_delete() is
+  'Counts deleted mappings in mapping_counts.';
+
+comment on function figi_private.count_after_insert() is
+  'Counts inserted mappings in mapping_counts.';
+
+comment on function figi_private.count_after_truncate() is
+  'Counts in mapping_counts that all mappings are gone. Raises PF003 outside read committed.';
+
+comment on function figi_private.count_after_update() is
+  'Counts in mapping_counts what updates of mappings change: periods that end, and answers observed again in another hour.';
+
+comment on function figi_private.counter_totals() is
+  'What was counted since counting began, and when last: counters that never fall.';
+
+comment on function figi_private.counts_since(timestamp with time zone,interval) is
+  'What was counted since then, the bucket that holds it included, summed over buckets of whole minutes that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
 
 comment on function figi_private.derived_periods(text,text) is
   'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
@@ -3365,11 +4147,20 @@ comment on function figi_private.derived_periods(text,text) is
 comment on function figi_private.end_of_day(date) is
   'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
 
+comment on function figi_private.end_requests(bigint[]) is
+  'Deletes requests that are answered, or of no use any more, and returns them as counts for add_counts: each request is counted once, when it ends.';
+
 comment on function figi_private.exhaust_api_budget(text,integer,interval,interval) is
   'OpenFIGI says that nothing remains for p_for: blocks the budget, unless its own log already accounts for the whole window.';
 
+comment on function figi_private.fetched_hour(timestamp with time zone,timestamp with time zone) is
+  'Under which hour mapping_counts counts a row: that of its last_fetched_date in UTC, -infinity where the period has ended.';
+
 comment on function figi_private.fit_periods(text[],text[]) is
   'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
+
+comment on function figi_private.fold_mapping_counts() is
+  'Adds up the rows of mapping_counts, to one an hour, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
 
 comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
@@ -3380,14 +4171,29 @@ comment on function figi_private.forbid_overlap_after_update() is
 comment on function figi_private.forbid_overlap_of(bigint[]) is
   'Takes the write locks of the identifiers of these rows, then refuses those that overlap another period, with 23P01.';
 
+comment on function figi_private.gauges() is
+  'What there is now, as /metrics gives it: mappings, requests, the limit''s use, when a worker was seen last, and how long the backlog takes at the full limit. What is unknown is left out. It never counts the table of mappings.';
+
 comment on function figi_private.head_of_round(boolean,integer,timestamp with time zone,text[],text[]) is
   'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
+
+comment on function figi_private.hit_rate(interval) is
+  'Of the lookups counted within that time, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
+
+comment on function figi_private.identifiers_per_request() is
+  'How many identifiers a request to OpenFIGI settles: within the last hour, else since counting began; null where nothing is counted.';
+
+comment on function figi_private.is_count(jsonb) is
+  'Whether this is an object that add_counts can add: a counter, labels that are few and short texts, and a whole number from 0 on.';
 
 comment on function figi_private.is_fresh(timestamp with time zone,interval) is
   'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
 
 comment on function figi_private.is_known(text,text) is
   'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
+
+comment on function figi_private.keep_house() is
+  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days) and processes that have not been seen for a day. Never waits for another session.';
 
 comment on function figi_private.keep_sightings(figi_private.sightings[],boolean[]) is
   'Adds sightings, at most one an identifier, ticker and source, to those that are kept; p_are_there says of each place whether there is a row already. The caller holds the locks of the identifiers, and fits their periods.';
@@ -3400,6 +4206,9 @@ comment on function figi_private.lock_queue() is
 
 comment on function figi_private.lock_stripes(integer[]) is
   'Takes the write locks of these stripes until the end of the transaction, in an order that cannot deadlock. Raises PF003 outside read committed.';
+
+comment on function figi_private.mapping_totals() is
+  'How many mappings are current with a ticker (found) and without (negatives), how many of both are past their age (stale), and how many periods have ended: exact, without counting the table.';
 
 comment on function figi_private.next_claim_in() is
   'In how long the next request can be claimed, within a minute from now; null where none can.';
@@ -3428,8 +4237,17 @@ comment on function figi_private.period_row(text,text,text,timestamp with time z
 comment on function figi_private.plain_ticker(text) is
   'A ticker without what only spelling adds, to compare by: upper case, letters and digits alone. Two tickers with the same plain one are the same ticker.';
 
+comment on function figi_private.priority_name(smallint) is
+  'What people call a priority of fetch_requests: lookup, warming or refresh.';
+
+comment on function figi_private.process_ended(text) is
+  'A process that ends in order takes its row away; its counts stay.';
+
 comment on function figi_private.queue_size() is
   'How many identifiers wait or are being fetched, for whoever watches them become fewer, and how many gave up: OpenFIGI answered with an error each time.';
+
+comment on function figi_private.queue_totals() is
+  'How many requests wait or are being fetched, by priority, how many gave up, and since when the oldest waits: one pass over the queue.';
 
 comment on function figi_private.raise_overlap(bigint[]) is
   'Raises 23P01 for the first of these periods; does nothing for none.';
@@ -3437,8 +4255,14 @@ comment on function figi_private.raise_overlap(bigint[]) is
 comment on function figi_private.record_answers(jsonb,interval) is
   'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
 
+comment on function figi_private.record_counts(jsonb,bigint,jsonb) is
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command, page), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+
 comment on function figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text) is
   'Keeps what a file says, one place of the arrays a record, and fits the periods of the identifiers to it. Identifiers are normalised by the caller. The ticker (null: none) was seen from p_froms to p_untils (null: at that instant alone), and was the current answer at p_held_ats (null: it was only seen); without p_froms it is a negative of unknown date. Returns how many records said something new, how many did not, and how many do not show in the history. Raises PF003 outside read committed.';
+
+comment on function figi_private.recount_mappings() is
+  'Counts all mappings and corrects mapping_counts by what it was wrong; for after a load that passed by the triggers. Returns for how many hours it was wrong. Writers wait meanwhile: some seconds at ten million rows. Raises PF003 outside read committed.';
 
 comment on function figi_private.release_claims(text,text[],text[],text) is
   'Gives claimed identifiers back: at once where p_error is null (never sent), else after a pause of 1 to 15 seconds that grows with each setback.';
@@ -3476,6 +4300,12 @@ comment on function figi_private.says_nothing_new(figi_private.sightings,tstzmul
 comment on function figi_private.sister_mapping(text,text,timestamp with time zone) is
   'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
 
+comment on function figi_private.sizes_since(timestamp with time zone,interval) is
+  'How much there was since then, the last sample of each bucket (see counts_since). Buckets without a sample are left out.';
+
+comment on function figi_private.stale_by(interval) is
+  'What was last fetched at this instant or before is stale by max_age (null: the setting, else 60 days), by the rule of is_fresh; infinity where all is stale.';
+
 comment on function figi_private.stripe_of(text,text) is
   'The lock stripe of an identifier, 0 to 255: by two characters, the first of a CUSIP and those after the country of an ISIN.';
 
@@ -3486,7 +4316,7 @@ comment on function public.cache_max_age(interval) is
   'The age from which a mapping is stale: the argument, else the setting pgfigi.cache_max_age (alter database ... set), else 60 days. Zero means that everything is always stale. Raises 22007 where the setting is no interval.';
 
 comment on function public.cache_stats() is
-  'How much is cached, in one row: identifiers in all, with a ticker, with none (negatives), those past their age, closed periods, and requests that wait or gave up.';
+  'How much is cached, in one row, and fast however much that is: identifiers in all, with a ticker, with none (negatives), those past their age, closed periods, requests that wait or gave up; the share of the counted lookups of the last hour and day that were answered from what is known and young enough (0 to 1, null without lookups; what SQL sessions look up is not among them), and the share of the request limit in use now (null before the first request).';
 
 comment on function public.clean_identifier(text) is
   'The text without white space (ASCII''s, U+00A0, U+2007, U+200B, U+202F, U+FEFF) and hyphen-minus, a to z in upper case, nothing else changed, null for null: clean_identifier(''us-037833100 5'') is ''US0378331005''.';
@@ -3610,6 +4440,9 @@ comment on type public.resolved_mapping_element is
 
 comment on view figi_private.period_answers is
   'Every period as the answer of resolve_mapping, with its age and the age from which it is stale unless a call says otherwise.';
+
+comment on view figi_private.period_changes is
+  'Every period as the change that it is to the one before it, with kind null where it is none: the rule of mapping_changes, for it and for what counts changes.';
 
 comment on view figi_private.recorded_periods is
   'The beginnings of all periods, and when their rows were written: for mapping_changes alone.';
