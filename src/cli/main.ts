@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command } from 'commander'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import { packageRoot } from '../package_root.ts'
+import { packageVersion } from '../package_version.ts'
 import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addEnrich } from './commands/enrich.ts'
@@ -33,12 +31,11 @@ Examples:
 
 Data goes to stdout, all else to stderr. Exit code 0: done, 1: failed, 2: wrong usage.`
 
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 const context = createContext(interruptionSignal())
 
 const program = new Command('pgfigi')
   .description('A security master that lives in Postgres: CUSIP and ISIN to ticker, filled from OpenFIGI.')
-  .version(version)
+  .version(packageVersion())
   .exitOverride()
   .showHelpAfterError('(--help shows how it is used)')
   .addHelpText('after', help)
