@@ -12,6 +12,7 @@ import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
 import { addResolve } from './commands/resolve.ts'
+import { addServe } from './commands/serve.ts'
 import { addStart } from './commands/start.ts'
 import { addStats } from './commands/stats.ts'
 import { addWarm } from './commands/warm.ts'
@@ -55,6 +56,7 @@ const commands = [
   addClear,
   addMigrate,
   addWorker,
+  addServe,
   addPsqlUrl,
 ]
 for (const add of commands) {
