@@ -92,7 +92,7 @@ test('the example of a configuration is right', () =>
   }))
 
 test('alerts and panels name only what /metrics shows', async () => {
-  const exported = metricNames()
+  const exported = await metricNames()
   const { panels } = await readDashboard()
   const expressions = [...(await readAlerts()).map(({ expression }) => expression), ...expressionsOf(panels)]
   assert.ok(expressions.length > 60)
@@ -106,7 +106,7 @@ test('alerts and panels name only what /metrics shows', async () => {
 test('the dashboard shows every counter and gauge of pgfigi', async () => {
   const shown = expressionsOf((await readDashboard()).panels).join('\n')
   const ofProcess = /^pgfigi_(process|nodejs)_/
-  for (const name of metricNames()) {
+  for (const name of await metricNames()) {
     if (ofProcess.test(name) || name === 'pgfigi_health_check_value') continue
     assert.match(shown, new RegExp(`\\b${name}\\b`), `no panel shows ${name}`)
   }
