@@ -17,7 +17,7 @@ const grants = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
 
 /** Roles are the whole server's, and other tests make them, too. */
 const ofOurOwn = (text: string) =>
-  text.replaceAll(/\b(pgfigi_(owner|analyst|monitor|worker)|figi_worker)\b/g, `$1_${process.pid}`)
+  text.replaceAll(/\b(pgfigi_(owner|analyst|monitor|worker)|figi_(worker|page))\b/g, `$1_${process.pid}`)
 
 /** The blocks of a page that have these words. */
 async function blocks(name: string, language: string, words: string): Promise<string[]> {
@@ -66,7 +66,7 @@ test('a plain owner installs it by the page, and taking it out leaves what was t
         assert.match(failure?.message ?? '', 'permission denied')
       })
 
-      await sql`drop role ${sql(ofOurOwn('figi_worker'))}`
+      for (const role of ['figi_worker', 'figi_page']) await sql`drop role ${sql(ofOurOwn(role))}`
       const [libraries = '', ...roles] = await commandsOfLeaving()
       await asRole(url, 'pgfigi_owner', async (owner, ownUrl) => {
         while (await migrateDown(ownUrl, { force: true }));
@@ -89,7 +89,14 @@ test('a plain owner installs it by the page, and taking it out leaves what was t
   }))
 
 async function dropRoles(sql: Sql): Promise<void> {
-  for (const name of ['figi_worker', 'pgfigi_worker', 'pgfigi_monitor', 'pgfigi_analyst', 'pgfigi_owner']) {
+  for (const name of [
+    'figi_worker',
+    'figi_page',
+    'pgfigi_worker',
+    'pgfigi_monitor',
+    'pgfigi_analyst',
+    'pgfigi_owner',
+  ]) {
     const role = ofOurOwn(name)
     const [found] = await sql`select 1 from pg_roles where rolname = ${role}`
     if (!found) continue
