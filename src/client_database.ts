@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import type { Counting } from './counting/tally.ts'
 import { connect, type Sql } from './database/connect.ts'
 import { within } from './database/deadline.ts'
 import { explained, isAway } from './database/faults.ts'
@@ -13,6 +14,9 @@ import type { Fetcher } from './pipeline/fetcher.ts'
 export interface ClientDatabaseOptions {
   readonly logger: Logger
   readonly dispatcher?: import('undici').Dispatcher | undefined
+  readonly counting: Counting
+  /** Writes what is still to be written by others, while there are connections. */
+  readonly beforeEnd: () => Promise<void> | undefined
 }
 
 /** How long the client leaves a database alone that it could not reach. */
@@ -61,6 +65,15 @@ export class ClientDatabase {
     }
   }
 
+  /**
+   * Runs a query that nobody waits for. Rejects where the database is away, and where the query fails, which says nothing
+   * about the database.
+   */
+  async besides<T>(query: (sql: Sql) => Promise<T>): Promise<T> {
+    if (this.#isAway) throw new DatabaseAway()
+    return query((await this.#open()).sql)
+  }
+
   /** The connections themselves, for what takes longer than a query may. Away is an error that says so. */
   async connections(): Promise<Sql> {
     try {
@@ -104,6 +117,7 @@ export class ClientDatabase {
     const opened = await this.#opened?.catch(() => null)
     await opened?.fetcher.close()
     if (this.#apiOnly.keptCount > 0) await this.#flushAtTheEnd()
+    await this.#options.beforeEnd()
     await (await this.#opened?.catch(() => null))?.sql.end({ timeout: 5 })
     await (await this.#opened?.catch(() => null))?.database.release()
   }
@@ -117,7 +131,7 @@ export class ClientDatabase {
   }
 
   async #connect() {
-    const { logger, dispatcher } = this.#options
+    const { logger, dispatcher, counting } = this.#options
     const { client } = this.#config
     const { queryTimeoutMs } = client
     const database = await openDatabase(this.#config)
@@ -126,7 +140,8 @@ export class ClientDatabase {
       this.#apiOnly.keep(answers, receivedAt)
       this.#leave(new DatabaseError('answers could not be written', undefined))
     }
-    const fetcher = createFetcher(this.#config, { sql, logger, dispatcher, queryTimeoutMs, onUnrecorded })
+    const parts = { sql, logger, counting, dispatcher, queryTimeoutMs, onUnrecorded }
+    const fetcher = createFetcher(this.#config, parts)
     return { database, sql, fetcher }
   }
 
