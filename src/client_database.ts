@@ -66,11 +66,11 @@ export class ClientDatabase {
   }
 
   /**
-   * Runs a query that nobody waits for. Rejects where the database is away, and where the query fails, which says nothing
-   * about the database.
+   * Runs a query that nobody waits for. Rejects where the database is away, unless this is the last that it is asked, and
+   * where the query fails, which says nothing about the database.
    */
   async besides<T>(query: (sql: Sql) => Promise<T>): Promise<T> {
-    if (this.#isAway) throw new DatabaseAway()
+    if (this.#isAway && !this.#isClosed) throw new DatabaseAway()
     return query((await this.#open()).sql)
   }
 
@@ -116,8 +116,8 @@ export class ClientDatabase {
     if (this.#timer) clearTimeout(this.#timer)
     const opened = await this.#opened?.catch(() => null)
     await opened?.fetcher.close()
-    if (this.#apiOnly.keptCount > 0) await this.#flushAtTheEnd()
-    await this.#options.beforeEnd()
+    const isHere = this.#apiOnly.keptCount === 0 || (await this.#flushAtTheEnd())
+    if (isHere) await this.#options.beforeEnd()
     await (await this.#opened?.catch(() => null))?.sql.end({ timeout: 5 })
     await (await this.#opened?.catch(() => null))?.database.release()
   }
@@ -184,15 +184,17 @@ export class ClientDatabase {
     return within(this.#config.client.queryTimeoutMs, 'The database', query)
   }
 
-  async #flushAtTheEnd(): Promise<void> {
+  async #flushAtTheEnd(): Promise<boolean> {
     try {
       await this.#flush((await this.#open()).sql)
+      return true
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.#options.logger.error(
         { lost: this.#apiOnly.keptCount, reason },
         'The database is still away: what was fetched meanwhile is not written',
       )
+      return false
     }
   }
 }
