@@ -50,7 +50,10 @@ test('are counted where OpenFIGI answers with errors, or not at all', () =>
     sim.fail({ kind: 'jobErrors', idValues: [makeCusip(0)], times: 1 })
     assert.ok((await pgfigi.resolve(makeCusip(0))).error)
     sim.fail({ status: 401, times: 1 })
-    await pgfigi.getTickerFromCusip(makeCusip(1)).then(assert.unreachable, () => {})
+    await pgfigi.getTickerFromCusip(makeCusip(1)).then(
+      () => assert.unreachable(),
+      () => {},
+    )
     await pgfigi.close()
     assert.equal(await countedLookups(sql), { 'CUSIP miss openfigi': 2 })
   }))
