@@ -55,6 +55,7 @@
       canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
     )
     const colours = places.map((place) => colourOf(figure, place))
+    const font = `12px ${getComputedStyle(figure).fontFamily}`
     const ink = getComputedStyle(figure.querySelector('.unit')).color
     const line = getComputedStyle(figure).borderTopColor
     const key = JSON.stringify([width, colours, ink, line])
@@ -62,6 +63,7 @@
     if (before?.key === key && before.plot.root.isConnected && before.plot.series.length === data.length) {
       before.columns = columns
       before.plot.setData(data)
+      readout(figure, columns, before.plot.cursor.idx)
       return
     }
     forget(figure.id)
@@ -89,6 +91,7 @@
         ],
         axes: [
           {
+            font,
             stroke: ink,
             grid: { show: false },
             ticks: { stroke: line, width: 1, size: 4 },
@@ -97,6 +100,7 @@
             space: 60,
           },
           {
+            font,
             stroke: ink,
             grid: { stroke: line, width: 1 },
             ticks: { show: false },
@@ -110,7 +114,7 @@
               splits.map((split) => (isColumns || split <= 0 ? '' : '+') + short.format(split)),
           },
         ],
-        hooks: { setCursor: [(plot) => readout(figure, entry.columns, plot.cursor.idx, isColumns)] },
+        hooks: { setCursor: [(plot) => readout(figure, entry.columns, plot.cursor.idx)] },
       },
       data,
       canvas,
