@@ -3,10 +3,11 @@
 --
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -1 -f docs/grants.sql
 --
--- It creates two roles that nobody logs in with, and gives them to nobody. Then, for example:
+-- It creates three roles that nobody logs in with, and gives them to nobody. Then, for example:
 --
 --   grant pgfigi_analyst to alice;
 --   create role figi_worker login password '...' in role pgfigi_worker;
+--   create role figi_metrics login password '...' in role pgfigi_monitor;
 --
 -- It can be run any number of times. Other names will do as well: replace them throughout.
 
@@ -14,6 +15,9 @@ do $$
 begin
   if to_regrole('pgfigi_analyst') is null then
     create role pgfigi_analyst nologin;
+  end if;
+  if to_regrole('pgfigi_monitor') is null then
+    create role pgfigi_monitor nologin;
   end if;
   if to_regrole('pgfigi_worker') is null then
     create role pgfigi_worker nologin;
@@ -62,12 +66,31 @@ grant select on figi_private.period_answers to pgfigi_analyst;
 grant execute on function figi_private.is_fresh(timestamptz, interval) to pgfigi_analyst;
 grant execute on function figi_private.end_of_day(date) to pgfigi_analyst;
 grant execute on function figi_private.plain_ticker(text) to pgfigi_analyst;
-grant select on figi_private.recorded_periods to pgfigi_analyst;
+grant select on figi_private.period_changes to pgfigi_analyst;
 grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval) to pgfigi_analyst;
+
+-- Who watches: reads what is counted and measured, and changes nothing.
+grant pgfigi_analyst to pgfigi_monitor;
+
+grant execute on function figi_private.counts_since(timestamptz, interval) to pgfigi_monitor;
+grant execute on function figi_private.sizes_since(timestamptz, interval) to pgfigi_monitor;
+grant execute on function figi_private.counter_totals() to pgfigi_monitor;
+grant execute on function figi_private.gauges() to pgfigi_monitor;
+grant execute on function public.health_checks(boolean, text) to pgfigi_monitor;
+grant execute on function figi_private.page_requests(text, integer) to pgfigi_monitor;
+grant execute on function figi_private.page_request_of(text, text) to pgfigi_monitor;
+grant execute on function figi_private.page_negatives(integer) to pgfigi_monitor;
+grant execute on function figi_private.stale_at(timestamptz) to pgfigi_monitor;
+grant execute on function figi_private.page_bearers(text, integer) to pgfigi_monitor;
+grant execute on function figi_private.page_changes(integer) to pgfigi_monitor;
+grant execute on function figi_private.page_jobs(integer) to pgfigi_monitor;
+grant execute on function figi_private.page_processes() to pgfigi_monitor;
+grant execute on function figi_private.page_runs() to pgfigi_monitor;
+grant execute on function figi_private.page_actions(integer) to pgfigi_monitor;
 
 -- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no
 -- right on any table of pgfigi's either.
-grant pgfigi_analyst to pgfigi_worker;
+grant pgfigi_monitor to pgfigi_worker;
 
 grant execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) to pgfigi_worker;
 grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;
@@ -85,6 +108,13 @@ grant execute on function figi_private.pending_requests(text[], text[]) to pgfig
 grant execute on function figi_private.next_claim_in() to pgfigi_worker;
 grant execute on function figi_private.queue_size() to pgfigi_worker;
 
+-- `pgfigi worker unlock`, and the buttons of the page.
+grant execute on function figi_private.unlock_dead_jobs() to pgfigi_worker;
+grant execute on function figi_private.act_fetch(text, text, text, text) to pgfigi_worker;
+grant execute on function figi_private.act_retry(text, text, text, text) to pgfigi_worker;
+grant execute on function figi_private.act_retry_all(text, text) to pgfigi_worker;
+grant execute on function figi_private.act_unlock(text, text) to pgfigi_worker;
+
 -- What `pgfigi import` writes with.
 grant execute on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) to pgfigi_worker;
 grant execute on function figi_private.restore_rows(text, jsonb) to pgfigi_worker;
@@ -94,6 +124,11 @@ grant execute on function figi_private.open_api_slots(text, integer, interval) t
 grant execute on function figi_private.api_blocked_for(text) to pgfigi_worker;
 grant execute on function figi_private.block_api_budget(text, interval) to pgfigi_worker;
 grant execute on function figi_private.exhaust_api_budget(text, integer, interval, interval) to pgfigi_worker;
+
+-- What they count, and that they live.
+grant execute on function figi_private.record_counts(jsonb, bigint, jsonb) to pgfigi_worker;
+grant execute on function figi_private.process_ended(text) to pgfigi_worker;
+grant execute on function figi_private.keep_house() to pgfigi_worker;
 
 -- graphile-worker reads and writes the tables of its own schema, where row security lets only their owner through. Its
 -- upgrades change these tables, so they need the owner: run `pgfigi migrate` as the owner first, then this again.

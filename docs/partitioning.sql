@@ -69,7 +69,8 @@ begin
   where d.owner <> (select c.relowner from pg_class c where c.oid = v_table)
     or (d.classid = 'pg_class'::regclass and d.objid not in (
       'public.current_mappings'::regclass, 'public.mapping_periods'::regclass,
-      'figi_private.period_answers'::regclass, 'figi_private.recorded_periods'::regclass
+      'figi_private.period_answers'::regclass, 'figi_private.recorded_periods'::regclass,
+      'figi_private.period_changes'::regclass
     ));
   if v_foreign is not null then
     raise exception 'something that is not pgfigi''s depends on it: %', v_foreign
@@ -143,6 +144,12 @@ begin
   create index security_mappings_recent_starts
     on public.security_mappings using brin (start_date)
     with (pages_per_range = 8, autosummarize = on);
+  create index security_mappings_ticker
+    on public.security_mappings (ticker collate "C")
+    where ticker is not null;
+  create index security_mappings_negatives
+    on public.security_mappings (last_fetched_date)
+    where has_no_results and end_date is null;
 
   -- Up again, likewise.
   loop
@@ -189,6 +196,26 @@ begin
     referencing old table as old_rows new table as new_rows
     for each statement
     execute function figi_private.forbid_overlap_after_update();
+  -- As many rows as there were: what mapping_counts holds stays true.
+  create trigger count_after_insert
+    after insert on public.security_mappings
+    referencing new table as new_rows
+    for each statement
+    execute function figi_private.count_after_insert();
+  create trigger count_after_update
+    after update on public.security_mappings
+    referencing old table as old_rows new table as new_rows
+    for each statement
+    execute function figi_private.count_after_update();
+  create trigger count_after_delete
+    after delete on public.security_mappings
+    referencing old table as old_rows
+    for each statement
+    execute function figi_private.count_after_delete();
+  create trigger count_after_truncate
+    after truncate on public.security_mappings
+    for each statement
+    execute function figi_private.count_after_truncate();
 end
 $$;
 

@@ -12,15 +12,23 @@ export interface CacheStats {
   readonly stale: number
   /** Closed periods. */
   readonly history_rows: number
-  /** Identifiers that wait to be fetched. */
+  /** Requests that wait to be fetched: one an identifier, as a rule. */
   readonly pending: number
   /** Identifiers that OpenFIGI answered with an error, four times. */
   readonly gave_up: number
+  /** Of the counted lookups of the last hour, the share answered from what is known and young enough: 0 to 1, null without any. */
+  readonly hit_rate_1h: number | null
+  readonly hit_rate_24h: number | null
+  /** Share of the request limit in use now: 0 to 1, null before the first request. */
+  readonly budget_used: number | null
 }
 
 export async function cacheStats(sql: Sql): Promise<CacheStats> {
-  const [row] = await sql<Record<keyof CacheStats, string>[]>`select * from public.cache_stats()`
-  const stats = Object.entries(row ?? {}).map(([name, count]) => [name, Number(count)])
+  const [row] = await sql<Record<keyof CacheStats, string | null>[]>`select * from public.cache_stats()`
+  const stats = Object.entries(row ?? {}).map(([name, value]) => [
+    name,
+    value === null ? null : Number(value),
+  ])
   return Object.fromEntries(stats) as CacheStats
 }
 

@@ -93,6 +93,7 @@ async function fill(
   await sql`call bench.load_changed(${changed})`
   await restoreIndexes()
   await sql`alter table public.security_mappings enable trigger user`
+  await sql`select figi_private.recount_mappings()`
   await sql`call bench.load_holdings(${cusips}, ${changed}, ${Math.min(identifiers, 1_000_000)})`
   await sql`vacuum (freeze, analyze, parallel 0)`
   await sql`checkpoint`

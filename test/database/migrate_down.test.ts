@@ -175,7 +175,10 @@ test('whoever could look up can go on after each of them', () =>
       const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
       await sql.begin(async (transaction) => {
         await transaction.unsafe(
-          script.replaceAll('pgfigi_analyst', role).replaceAll('pgfigi_worker', `${role}_w`),
+          script
+            .replaceAll('pgfigi_analyst', role)
+            .replaceAll('pgfigi_monitor', `${role}_m`)
+            .replaceAll('pgfigi_worker', `${role}_w`),
         )
       })
       for (const { name } of (await committedMigrations(migrationsFolder())).slice(1).reverse()) {
@@ -184,10 +187,13 @@ test('whoever could look up can go on after each of them', () =>
           await transaction`set local role ${transaction(role)}`
           assert.is((await resolve(transaction, 'CUSIP', APPLE)).ticker, 'AAPL', name)
           assert.is((await resolve(transaction, 'CUSIP', makeCusip(2))).status, 'miss', name)
+          assert.is((await transaction`select from public.mapping_changes('-infinity')`).length, 1, name)
+          assert.is((await transaction`select from public.cache_stats()`).length, 1, name)
         })
       }
     } finally {
-      await sql.unsafe(`drop owned by ${role}, ${role}_w; drop role ${role}_w; drop role ${role}`)
+      const roles = [`${role}_w`, `${role}_m`, role].join(', ')
+      await sql.unsafe(`drop owned by ${roles}; drop role ${roles}`)
     }
   }))
 

@@ -50,21 +50,49 @@ const analystFunctions = [
 const analystViews = [
   'select current_mappings',
   'select figi_private.period_answers',
-  'select figi_private.recorded_periods',
+  'select figi_private.period_changes',
   'select mapping_periods',
 ]
 
+/** Those of the analysts besides. */
+const monitorFunctions = [
+  'figi_private.counter_totals()',
+  'figi_private.counts_since(timestamp with time zone,interval)',
+  'figi_private.gauges()',
+  'figi_private.page_actions(integer)',
+  'figi_private.page_bearers(text,integer)',
+  'figi_private.page_changes(integer)',
+  'figi_private.page_jobs(integer)',
+  'figi_private.page_negatives(integer)',
+  'figi_private.page_processes()',
+  'figi_private.page_request_of(text,text)',
+  'figi_private.page_requests(text,integer)',
+  'figi_private.page_runs()',
+  'figi_private.sizes_since(timestamp with time zone,interval)',
+  'figi_private.stale_at(timestamp with time zone)',
+  'health_checks(boolean,text)',
+]
+
+/** Those of the monitors besides. */
 const workerFunctions = [
+  'figi_private.act_fetch(text,text,text,text)',
+  'figi_private.act_retry(text,text,text,text)',
+  'figi_private.act_retry_all(text,text)',
+  'figi_private.act_unlock(text,text)',
+  'figi_private.unlock_dead_jobs()',
   'clear_cache()',
   'figi_private.api_blocked_for(text)',
   'figi_private.block_api_budget(text,interval)',
   'figi_private.claim_requests(text,integer,integer,interval,text[],text[])',
   'figi_private.exhaust_api_budget(text,integer,interval,interval)',
+  'figi_private.keep_house()',
   'figi_private.next_claim_in()',
   'figi_private.open_api_slots(text,integer,interval)',
   'figi_private.pending_requests(text[],text[])',
   'figi_private.queue_size()',
+  'figi_private.process_ended(text)',
   'figi_private.record_answers(jsonb,interval)',
+  'figi_private.record_counts(jsonb,bigint,jsonb)',
   'figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text)',
   'figi_private.release_claims(text,text[],text[],text)',
   'figi_private.renew_claims(text,interval)',
@@ -165,10 +193,58 @@ test('an analyst may execute the lookups and read the views, and nothing else wh
   })
 })
 
+test('a monitor may also read what is counted, and has no right on a table of ours', async () => {
+  await withRollback(async (sql) => {
+    await sql.unsafe(script)
+    assert.equal(await executable(sql, 'pgfigi_monitor'), [...analystFunctions, ...monitorFunctions].sort())
+    assert.equal(await held(sql, 'pgfigi_monitor'), analystViews)
+    assert.equal(await schemas(sql, 'pgfigi_monitor'), ['usage figi_private', 'usage public'])
+  })
+})
+
+test('a monitor reads everything it may', async () => {
+  await as('pgfigi_monitor', async (sql, owner) => {
+    await owner(() => observe(sql, 'CUSIP', makeCusip(1), 'T'))
+    for (const call of [
+      `public.cache_stats()`,
+      `figi_private.counts_since(now() - interval '1 hour', '1 minute')`,
+      `figi_private.sizes_since(now() - interval '1 hour', '1 minute')`,
+      `figi_private.counter_totals()`,
+      `figi_private.gauges()`,
+      `public.health_checks(true, '000001')`,
+      `figi_private.page_actions(10)`,
+      `figi_private.page_bearers('T', 10)`,
+      `figi_private.page_changes(10)`,
+      `figi_private.page_jobs(10)`,
+      `figi_private.page_negatives(10)`,
+      `figi_private.page_processes()`,
+      `figi_private.page_request_of('CUSIP', '${makeCusip(1)}')`,
+      `figi_private.page_requests('waiting', 10)`,
+      `figi_private.page_runs()`,
+      `figi_private.stale_at(now())`,
+    ]) {
+      assert.is(await refusal(sql, `select * from ${call}`), null, call)
+    }
+    for (const call of [
+      `figi_private.record_counts('{}', 1, '[]')`,
+      `figi_private.keep_house()`,
+      `figi_private.act_retry_all('me', '::1')`,
+      `figi_private.unlock_dead_jobs()`,
+      `figi_private.add_counts('[]')`,
+      `public.upsert_mapping('CUSIP', '037833100', 'X')`,
+    ]) {
+      assert.is(await refusal(sql, `select * from ${call}`), '42501', call)
+    }
+  })
+})
+
 test('a worker may also execute what claims and records, and has no right on a table of ours', async () => {
   await withRollback(async (sql) => {
     await sql.unsafe(script)
-    assert.equal(await executable(sql, 'pgfigi_worker'), [...analystFunctions, ...workerFunctions].sort())
+    assert.equal(
+      await executable(sql, 'pgfigi_worker'),
+      [...analystFunctions, ...monitorFunctions, ...workerFunctions].sort(),
+    )
     assert.equal(await held(sql, 'pgfigi_worker'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_worker'), [
       'usage figi_private',
@@ -309,6 +385,9 @@ test('a worker goes through a whole cycle: a lookup, a claim, slots, an answer, 
       `select figi_private.queue_size()`,
       `select figi_private.record_sightings('{CUSIP}', '{${makeCusip(9)}}', '{OLD}', '{2020-01-01}', '{2020-01-02}', '{null}', '{null}', 'sec_ftd')`,
       `select figi_private.restore_rows('sightings', '[]')`,
+      `select figi_private.record_counts('{"process": "p", "kind": "worker", "host": "h", "pid": 1, "version": "1"}', 1, '[]')`,
+      `select figi_private.keep_house()`,
+      `select figi_private.process_ended('p')`,
     ]) {
       assert.is(await refusal(sql, statement), null, statement)
     }
