@@ -213,7 +213,7 @@ export const charts: readonly Chart[] = [
     { label: '5xx', values: wave(24, 9, 5).map((value) => (value > 7 ? value : 0)) },
   ]),
   chartOf('changes', 'Ticker changes', 'changes per 10 minutes', [
-    { label: 'first seen', values: wave(24, 40, 3) },
+    { label: 'first seen', values: wave(24, 40, 3).with(23, 90) },
     { label: 'renamed', values: wave(24, 4, 1) },
     { label: 'retired', values: wave(24, 2, 2) },
     { label: 'revived', values: wave(24, 1, 5) },

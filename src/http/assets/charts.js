@@ -63,7 +63,7 @@
     if (before?.key === key && before.plot.root.isConnected && before.plot.series.length === data.length) {
       before.columns = columns
       before.plot.setData(data)
-      readout(figure, columns, before.plot.cursor.idx)
+      readout(figure, columns, pointedAt(before.plot, columns, isColumns))
       return
     }
     forget(figure.id)
@@ -75,7 +75,10 @@
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
         legend: { show: false },
         cursor: { y: false, points: { show: !isColumns }, drag: { setScale: false, x: false, y: false } },
-        scales: { y: { range: (_, low, high) => rangeOf(low, high, isColumns) } },
+        scales: {
+          x: { range: (_, from, until) => [from, until + (isColumns ? Number(figure.dataset.bucket) : 0)] },
+          y: { range: (_, low, high) => rangeOf(low, high, isColumns) },
+        },
         series: [
           {},
           ...colours.map((colour) =>
@@ -114,7 +117,9 @@
               splits.map((split) => (isColumns || split <= 0 ? '' : '+') + short.format(split)),
           },
         ],
-        hooks: { setCursor: [(plot) => readout(figure, entry.columns, plot.cursor.idx)] },
+        hooks: {
+          setCursor: [(plot) => readout(figure, entry.columns, pointedAt(plot, entry.columns, isColumns))],
+        },
       },
       data,
       canvas,
@@ -134,12 +139,20 @@
       return step >= 86_400 ? text.slice(5, 10) : text.slice(11, 16)
     })
 
+  /** The bucket under the pointer, -1 where it is elsewhere: a column begins at its time, a point lies on it. */
+  const pointedAt = ({ cursor, posToVal }, [at], isColumns) => {
+    if (cursor.idx === null || cursor.idx === undefined || cursor.left < 0) return -1
+    if (!isColumns) return cursor.idx
+    const pointed = posToVal(cursor.left, 'x')
+    return at.findLastIndex((begin) => begin <= pointed)
+  }
+
   /** Below the title: the figures of the bucket that is pointed at, else those of the whole time. */
   const readout = (figure, columns, place) => {
     const unit = figure.querySelector('.unit')
     const figures = [...figure.querySelectorAll('.legend b')]
     unit.dataset.words ??= unit.textContent
-    if (place === null || place === undefined) {
+    if (place < 0) {
       unit.textContent = unit.dataset.words
       for (const each of figures) if (each.dataset.words) each.textContent = each.dataset.words
       return
