@@ -1,4 +1,4 @@
-import postgres, { type Sql } from 'postgres'
+import postgres, { type ISql, type Sql } from 'postgres'
 import { type HealthOptions, type HealthStatus, healthChecks } from '../../src/database/health.ts'
 import type { HealthCheck } from '../../src/http/models.ts'
 import { makeCusip } from './identifiers_maker.ts'
@@ -30,15 +30,20 @@ export async function checksNow(
 ): Promise<Record<string, HealthCheck>> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   try {
-    return Object.fromEntries((await healthChecks(sql, options)).map((check) => [check.name, check]))
+    return await checksIn(sql, options)
   } finally {
     await sql.end({ timeout: 1 })
   }
 }
 
+/** The same in a session or transaction that is open. */
+export async function checksIn(sql: ISql, options: HealthOptions = {}): Promise<Record<string, HealthCheck>> {
+  return Object.fromEntries((await healthChecks(sql as Sql, options)).map((check) => [check.name, check]))
+}
+
 /** A sign of life of a process, as such processes give it. */
 export async function seeProcess(
-  sql: Sql,
+  sql: ISql,
   {
     process,
     kind,
@@ -197,7 +202,11 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
       status: 'fail',
       says: /refused 3 requests within the last hour.*OPENFIGI_API_KEY/,
       cause: () => count(sql, 'openfigi_requests', { code: '401' }, 3),
-      mend: () => count(sql, 'openfigi_requests', { code: '200' }, 1),
+      async mend() {
+        await sql`
+          update figi_private.minute_counts set minute = minute - interval '2 hours'
+          where labels = '{"code": "401"}'`
+      },
     },
     {
       check: 'rate_limited',
