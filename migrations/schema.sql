@@ -3142,7 +3142,7 @@ AS $function$
   select s.*
   from (
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3152,7 +3152,7 @@ AS $function$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3162,7 +3162,7 @@ AS $function$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'gave_up'
         and r.gave_up_at is not null
@@ -3170,9 +3170,8 @@ AS $function$
       limit figi_private.page_limit(p_limit)
     )
   ) listed
-  join figi_private.fetch_requests r on r.id = listed.id
-  cross join lateral figi_private.request_as_shown(r) s
-  order by r.gave_up_at desc nulls last, r.priority, r.id
+  cross join lateral figi_private.request_as_shown(listed.request) s
+  order by s.gave_up_at desc nulls last, (listed.request).priority, (listed.request).id
   limit figi_private.page_limit(p_limit)
 $function$;
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:adf02858e06ba09e99fb81dfff79a41b0fb41e34
+--! Hash: sha1:f66599d21155a593c802d97587f23a43a98ef1a7
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -3032,7 +3032,7 @@ as $$
   select s.*
   from (
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3042,7 +3042,7 @@ as $$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3052,7 +3052,7 @@ as $$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'gave_up'
         and r.gave_up_at is not null
@@ -3060,9 +3060,8 @@ as $$
       limit figi_private.page_limit(p_limit)
     )
   ) listed
-  join figi_private.fetch_requests r on r.id = listed.id
-  cross join lateral figi_private.request_as_shown(r) s
-  order by r.gave_up_at desc nulls last, r.priority, r.id
+  cross join lateral figi_private.request_as_shown(listed.request) s
+  order by s.gave_up_at desc nulls last, (listed.request).priority, (listed.request).id
   limit figi_private.page_limit(p_limit)
 $$;
 

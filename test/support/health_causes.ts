@@ -84,7 +84,7 @@ export async function count(
 }
 
 /** What OpenFIGI answered for one CUSIP. */
-export async function answer(sql: Sql, value: string, outcome: Record<string, string>): Promise<void> {
+export async function answer(sql: ISql, value: string, outcome: Record<string, string>): Promise<void> {
   const answers = JSON.stringify([{ identifier_type: 'CUSIP', identifier_value: value, ...outcome }])
   await sql`select figi_private.record_answers(${answers}::text::jsonb)`
 }
