@@ -13,10 +13,15 @@ export async function report(thrown: unknown, context: Context): Promise<number>
   const { ConfigError } = await import('../errors/config_error.ts')
   const config = await context.config().catch(() => null)
   const mark = styleText('red', 'error:', { stream: context.stderr })
-  tell(context, `${mark} ${withoutSecrets(await sentenceOf(error), config)}`)
+  tell(context, `${mark} ${await plainly(error, context)}`)
   if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
     tell(context, withoutSecrets(inspect(error), config))
   return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+}
+
+/** What went wrong in one sentence, with the remedy where there is one, and without secrets. */
+export async function plainly(error: unknown, context: Context): Promise<string> {
+  return withoutSecrets(await sentenceOf(error), await context.config().catch(() => null))
 }
 
 async function sentenceOf(error: unknown): Promise<string> {

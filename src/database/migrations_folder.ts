@@ -23,12 +23,14 @@ export function migrationsFolder(from: string = dirname(fileURLToPath(import.met
   return migrationsFolder(parent)
 }
 
+/** The number of the newest one, such as 000002. */
+export async function latestMigration(folder: string = migrationsFolder()): Promise<string | null> {
+  return (await committedFiles(folder)).at(-1)?.slice(0, 6) ?? null
+}
+
 export async function committedMigrations(folder: string): Promise<CommittedMigration[]> {
-  const names = (await readdir(join(folder, 'committed')))
-    .filter((name) => /^\d{6}.*\.sql$/.test(name))
-    .sort()
   return Promise.all(
-    names.map(async (name) => {
+    (await committedFiles(folder)).map(async (name) => {
       const text = await readFile(join(folder, 'committed', name), 'utf8')
       const header = (key: string) => text.match(new RegExp(`^--! ${key}: (.*)$`, 'm'))?.[1]?.trim() ?? null
       return {
@@ -39,4 +41,9 @@ export async function committedMigrations(folder: string): Promise<CommittedMigr
       }
     }),
   )
+}
+
+/** In their order. */
+async function committedFiles(folder: string): Promise<string[]> {
+  return (await readdir(join(folder, 'committed'))).filter((name) => /^\d{6}.*\.sql$/.test(name)).sort()
 }
