@@ -549,6 +549,24 @@ BEGIN ATOMIC
             FROM unnest(add_periods.p_periods) p(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, is_derived);
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.answers_between(p_from timestamp with time zone, p_until timestamp with time zone, OUT negatives bigint, OUT answers bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    coalesce(sum(counted.count) filter (where counted.outcome = 'none'), 0)::bigint,
+    coalesce(sum(counted.count) filter (where counted.outcome in ('none', 'listing')), 0)::bigint
+  from (
+    select c.labels ->> 'outcome' as outcome, c.count
+    from figi_private.minute_counts c
+    where c.counter = 'openfigi_answers'
+      and c.minute > p_from
+      and c.minute <= p_until
+    offset 0
+  ) counted
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.api_blocked_for(p_budget text)
  RETURNS interval
  LANGUAGE sql
@@ -711,10 +729,6 @@ declare
   v_rows record;
   v_counted record;
 begin
-  return query
-    select g.law, null::text, null::text
-    from figi_private.broken_guards() g;
-
   if not p_whole then
     -- Some 40 rows fill a page: 25 pages are a thousand rows.
     v_pages := (
@@ -734,12 +748,19 @@ begin
     return query
       select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
       from figi_private.overlapping_in_sample(v_percent) o;
-    return;
+  else
+    return query
+      select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
+      from figi_private.overlapping_periods() o;
   end if;
 
   return query
-    select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
-    from figi_private.overlapping_periods() o;
+    select g.law, null::text, null::text
+    from figi_private.broken_guards() g;
+
+  if not p_whole then
+    return;
+  end if;
 
   select
     count(*) as periods,
@@ -767,7 +788,7 @@ begin
   from figi_private.mapping_counts c;
   if (v_counted.found, v_counted.negatives, v_counted.ended) <> (v_rows.found, v_rows.negatives, v_rows.ended) then
     law := format(
-      'mapping_counts says %s found, %s negatives, %s ended, and there are %s, %s, %s',
+      'mapping_counts says %s found, %s negatives, %s ended, and there are %s, %s, %s (figi_private.recount_mappings() puts that right)',
       v_counted.found, v_counted.negatives, v_counted.ended, v_rows.found, v_rows.negatives, v_rows.ended
     );
     return next;
@@ -780,7 +801,7 @@ CREATE OR REPLACE FUNCTION figi_private.broken_rows(p_percent real)
  LANGUAGE sql
  STABLE
 AS $function$
-  select looked.law, looked.identifier_type, looked.identifier_value
+  select distinct looked.law, looked.identifier_type, looked.identifier_value
   from (
     select
       m.identifier_type,
@@ -799,7 +820,17 @@ AS $function$
         when m.source not in ('openfigi', 'import', 'sec_ftd') then 'security_mappings_source_is_known'
         when jsonb_typeof(m.alternatives) <> 'array' then 'security_mappings_alternatives_is_an_array'
       end as law
-    from public.security_mappings m tablesample system (p_percent)
+    from (
+      select s.*
+      from public.security_mappings s tablesample system (p_percent)
+      union all
+      (
+        select l.*
+        from public.security_mappings l
+        order by l.id desc
+        limit case when p_percent < 100 then 500 else 0 end
+      )
+    ) m
   ) looked
   where looked.law is not null
   limit 100
@@ -1036,7 +1067,7 @@ AS $function$
   from (
     select coalesce(sum(c.count), 0)::bigint as count
     from figi_private.minute_counts c
-    where c.minute > clock_timestamp() - interval '1 hour'
+    where c.minute > statement_timestamp() - interval '1 hour'
       and c.counter = 'openfigi_requests'
       and c.labels ->> 'code' in ('401', '403')
   ) hour
@@ -1093,7 +1124,7 @@ AS $function$
     case
       when count(*) > 0 then format(
         'Broken: %s%s.',
-        (array_agg(b.law || coalesce(format(' (%s %s)', b.identifier_type, b.identifier_value), '') order by b.place))[1],
+        (array_agg(b.law || case when b.identifier_value is null then '' else format(' (%s %s)', b.identifier_type, b.identifier_value) end order by b.place))[1],
         case when count(*) > 1 then format(', and %s more', count(*) - 1) else '' end
       )
       when p_whole then 'The laws of security_mappings hold in all of its rows.'
@@ -1173,34 +1204,27 @@ CREATE OR REPLACE FUNCTION figi_private.check_negative_share()
  STABLE
 AS $function$
   select
-    case when shares.answers >= 50 then round(shares.hour - shares.before, 4) end,
+    case when enough.is_so then round(shares.hour - shares.before, 4) end,
     null,
     case
-      when shares.answers < 50 then
-        format('OpenFIGI gave %s within the last hour: too few to tell.', figi_private.count_in_words(shares.answers, 'answer', 'answers'))
+      when not enough.is_so then
+        format('OpenFIGI gave %s within the last hour: too few to tell.', figi_private.count_in_words(hour.answers, 'answer', 'answers'))
       when shares.before is null then 'OpenFIGI gave no answers in the seven days before the last hour to compare with.'
       else format(
         'Of the last hour''s %s answers %s%% were "no such identifier", of those in the seven days before %s%%.',
-        shares.answers, round(shares.hour * 100), round(shares.before * 100)
+        hour.answers, round(shares.hour * 100), round(shares.before * 100)
       )
     end,
     'Look at the latest negatives: a source of identifiers may send garbage, or OpenFIGI may be at fault. Clear nothing before you know.'
-  from (
+  from figi_private.answers_between(statement_timestamp() - interval '1 hour', 'infinity') hour
+  cross join lateral (select hour.answers >= 50 as is_so) enough
+  left join lateral figi_private.answers_between(
+    statement_timestamp() - interval '7 days 1 hour', statement_timestamp() - interval '1 hour'
+  ) week on enough.is_so
+  cross join lateral (
     select
-      sums.hour_none + sums.hour_listing as answers,
-      sums.hour_none::numeric / nullif(sums.hour_none + sums.hour_listing, 0) as hour,
-      sums.before_none::numeric / nullif(sums.before_none + sums.before_listing, 0) as before
-    from (
-      select
-        coalesce(sum(c.count) filter (where recent.is_so and c.labels ->> 'outcome' = 'none'), 0)::bigint as hour_none,
-        coalesce(sum(c.count) filter (where recent.is_so and c.labels ->> 'outcome' = 'listing'), 0)::bigint as hour_listing,
-        coalesce(sum(c.count) filter (where not recent.is_so and c.labels ->> 'outcome' = 'none'), 0)::bigint as before_none,
-        coalesce(sum(c.count) filter (where not recent.is_so and c.labels ->> 'outcome' = 'listing'), 0)::bigint as before_listing
-      from figi_private.minute_counts c
-      cross join lateral (select c.minute > clock_timestamp() - interval '1 hour' as is_so) recent
-      where c.counter = 'openfigi_answers'
-        and c.minute > clock_timestamp() - interval '7 days 1 hour'
-    ) sums
+      hour.negatives::numeric / nullif(hour.answers, 0) as hour,
+      week.negatives::numeric / nullif(week.answers, 0) as before
   ) shares
 $function$;
 
@@ -1247,7 +1271,7 @@ AS $function$
   from (
     select coalesce(sum(c.count), 0)::bigint as count
     from figi_private.minute_counts c
-    where c.minute > clock_timestamp() - interval '1 hour'
+    where c.minute > statement_timestamp() - interval '1 hour'
       and c.counter = 'openfigi_requests'
       and c.labels ->> 'code' = '429'
   ) hour
@@ -2926,8 +2950,18 @@ CREATE OR REPLACE FUNCTION figi_private.overlapping_in_sample(p_percent real)
  LANGUAGE sql
  STABLE
 AS $function$
-  select m.identifier_type, m.identifier_value
-  from public.security_mappings m tablesample system (p_percent)
+  select distinct m.identifier_type, m.identifier_value
+  from (
+    select s.*
+    from public.security_mappings s tablesample system (p_percent)
+    union all
+    (
+      select l.*
+      from public.security_mappings l
+      order by l.id desc
+      limit case when p_percent < 100 then 500 else 0 end
+    )
+  ) m
   where exists (
     select
     from public.security_mappings other
@@ -3108,7 +3142,7 @@ AS $function$
   select s.*
   from (
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3118,7 +3152,7 @@ AS $function$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3128,7 +3162,7 @@ AS $function$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'gave_up'
         and r.gave_up_at is not null
@@ -3136,9 +3170,8 @@ AS $function$
       limit figi_private.page_limit(p_limit)
     )
   ) listed
-  join figi_private.fetch_requests r on r.id = listed.id
-  cross join lateral figi_private.request_as_shown(r) s
-  order by r.gave_up_at desc nulls last, r.priority, r.id
+  cross join lateral figi_private.request_as_shown(listed.request) s
+  order by s.gave_up_at desc nulls last, (listed.request).priority, (listed.request).id
   limit figi_private.page_limit(p_limit)
 $function$;
 
@@ -4527,26 +4560,26 @@ begin
     threshold := figi_private.health_threshold(format('pgfigi.health_%s_warn', name), v_check.warns_at);
     fails_at := figi_private.health_threshold(format('pgfigi.health_%s_fail', name), v_check.fails_at);
     begin
-      v_measure :=
-        case v_check.name
-          when 'laws' then figi_private.check_laws(coalesce(health_checks.whole, false))
-          when 'migrations' then figi_private.check_migrations(health_checks.latest_migration)
-          when 'worker_seen' then figi_private.check_worker_seen()
-          when 'oldest_request' then figi_private.check_oldest_request()
-          when 'gave_up' then figi_private.check_gave_up()
-          when 'last_answer' then figi_private.check_last_answer()
-          when 'budget_blocked' then figi_private.check_budget_blocked()
-          when 'key_refused' then figi_private.check_key_refused()
-          when 'rate_limited' then figi_private.check_rate_limited()
-          when 'stale_share' then figi_private.check_stale_share()
-          when 'negative_share' then figi_private.check_negative_share()
-          when 'dead_jobs' then figi_private.check_dead_jobs()
-          when 'failed_jobs' then figi_private.check_failed_jobs()
-          when 'replica_lag' then figi_private.check_replica_lag()
-          when 'bloat' then figi_private.check_bloat()
-          when 'connections' then figi_private.check_connections()
-          when 'settings' then figi_private.check_settings()
-        end;
+      -- Statements of their own: one expression would be planned with all checks in it.
+      case v_check.name
+        when 'laws' then v_measure := figi_private.check_laws(coalesce(health_checks.whole, false));
+        when 'migrations' then v_measure := figi_private.check_migrations(health_checks.latest_migration);
+        when 'worker_seen' then v_measure := figi_private.check_worker_seen();
+        when 'oldest_request' then v_measure := figi_private.check_oldest_request();
+        when 'gave_up' then v_measure := figi_private.check_gave_up();
+        when 'last_answer' then v_measure := figi_private.check_last_answer();
+        when 'budget_blocked' then v_measure := figi_private.check_budget_blocked();
+        when 'key_refused' then v_measure := figi_private.check_key_refused();
+        when 'rate_limited' then v_measure := figi_private.check_rate_limited();
+        when 'stale_share' then v_measure := figi_private.check_stale_share();
+        when 'negative_share' then v_measure := figi_private.check_negative_share();
+        when 'dead_jobs' then v_measure := figi_private.check_dead_jobs();
+        when 'failed_jobs' then v_measure := figi_private.check_failed_jobs();
+        when 'replica_lag' then v_measure := figi_private.check_replica_lag();
+        when 'bloat' then v_measure := figi_private.check_bloat();
+        when 'connections' then v_measure := figi_private.check_connections();
+        when 'settings' then v_measure := figi_private.check_settings();
+      end case;
       value := v_measure.value;
       status := coalesce(
         v_measure.status,
@@ -5627,6 +5660,9 @@ comment on function figi_private.add_fetch_job() is
 comment on function figi_private.add_periods(public.security_mappings[]) is
   'Inserts derived periods.';
 
+comment on function figi_private.answers_between(timestamp with time zone,timestamp with time zone) is
+  'How many of OpenFIGI''s answers told a listing or that there is none, in the minutes after the one instant until the other, and how many of these were negatives.';
+
 comment on function figi_private.api_blocked_for(text) is
   'For how long nobody may send under the budget, zero where it is open: asked again after waiting for a slot.';
 
@@ -5643,7 +5679,7 @@ comment on function figi_private.broken_laws(boolean) is
   'The laws of security_mappings that are broken, or no longer guarded, with an identifier where one breaks them: at most 100 rows a law. Looks at some thousand rows; with p_whole at all, at both unique indexes, and at the sums of mapping_counts.';
 
 comment on function figi_private.broken_rows(real) is
-  'Rows that break a check constraint, among so many percent of the table''s pages, at most 100.';
+  'Rows that break a check constraint, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
 
 comment on function figi_private.budget_use() is
   'Of the limits on requests: the share of the fullest that is in use now (null before the first request), for how long the longest block still lasts, and how many requests a second the limit allows that was used last.';
@@ -5841,7 +5877,7 @@ comment on function figi_private.our_jobs() is
   'The jobs of pgfigi''s own tasks, each with its state: ready, later, running, failed (no attempt is left), or dead worker (locked for more than a minute by a worker that no process seen within a minute names); none where graphile-worker is absent.';
 
 comment on function figi_private.overlapping_in_sample(real) is
-  'Identifiers with a period that overlaps another one, among so many percent of the table''s pages, at most 100.';
+  'Identifiers with a period that overlaps another one, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
 
 comment on function figi_private.overlapping_periods() is
   'Identifiers with overlapping periods in the whole table, two open rows included, at most 100.';

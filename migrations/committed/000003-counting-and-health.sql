@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:058460bbc5e259667275f142c0b1a5c2ba8ea62d
+--! Hash: sha1:f66599d21155a593c802d97587f23a43a98ef1a7
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1907,7 +1907,7 @@ returns table (law text, identifier_type text, identifier_value text)
 language sql
 stable
 as $$
-  select looked.law, looked.identifier_type, looked.identifier_value
+  select distinct looked.law, looked.identifier_type, looked.identifier_value
   from (
     select
       m.identifier_type,
@@ -1926,7 +1926,17 @@ as $$
         when m.source not in ('openfigi', 'import', 'sec_ftd') then 'security_mappings_source_is_known'
         when jsonb_typeof(m.alternatives) <> 'array' then 'security_mappings_alternatives_is_an_array'
       end as law
-    from public.security_mappings m tablesample system (p_percent)
+    from (
+      select s.*
+      from public.security_mappings s tablesample system (p_percent)
+      union all
+      (
+        select l.*
+        from public.security_mappings l
+        order by l.id desc
+        limit case when p_percent < 100 then 500 else 0 end
+      )
+    ) m
   ) looked
   where looked.law is not null
   limit 100
@@ -1934,7 +1944,7 @@ $$;
 
 revoke execute on function figi_private.broken_rows(real) from public;
 comment on function figi_private.broken_rows(real) is
-  'Rows that break a check constraint, among so many percent of the table''s pages, at most 100.';
+  'Rows that break a check constraint, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
 --! EndIncluded functions/broken_rows.sql
 --! Included functions/overlapping_in_sample.sql
 -- A probe of the index for each row of the sample; offset 0 leaves the planner no join.
@@ -1943,8 +1953,18 @@ returns table (identifier_type text, identifier_value text)
 language sql
 stable
 as $$
-  select m.identifier_type, m.identifier_value
-  from public.security_mappings m tablesample system (p_percent)
+  select distinct m.identifier_type, m.identifier_value
+  from (
+    select s.*
+    from public.security_mappings s tablesample system (p_percent)
+    union all
+    (
+      select l.*
+      from public.security_mappings l
+      order by l.id desc
+      limit case when p_percent < 100 then 500 else 0 end
+    )
+  ) m
   where exists (
     select
     from public.security_mappings other
@@ -1960,7 +1980,7 @@ $$;
 
 revoke execute on function figi_private.overlapping_in_sample(real) from public;
 comment on function figi_private.overlapping_in_sample(real) is
-  'Identifiers with a period that overlaps another one, among so many percent of the table''s pages, at most 100.';
+  'Identifiers with a period that overlaps another one, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
 --! EndIncluded functions/overlapping_in_sample.sql
 --! Included functions/overlapping_periods.sql
 -- The rows themselves are read and sorted: an index that lacks some of them hides nothing.
@@ -2043,10 +2063,6 @@ declare
   v_rows record;
   v_counted record;
 begin
-  return query
-    select g.law, null::text, null::text
-    from figi_private.broken_guards() g;
-
   if not p_whole then
     -- Some 40 rows fill a page: 25 pages are a thousand rows.
     v_pages := (
@@ -2066,12 +2082,19 @@ begin
     return query
       select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
       from figi_private.overlapping_in_sample(v_percent) o;
-    return;
+  else
+    return query
+      select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
+      from figi_private.overlapping_periods() o;
   end if;
 
   return query
-    select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
-    from figi_private.overlapping_periods() o;
+    select g.law, null::text, null::text
+    from figi_private.broken_guards() g;
+
+  if not p_whole then
+    return;
+  end if;
 
   select
     count(*) as periods,
@@ -2099,7 +2122,7 @@ begin
   from figi_private.mapping_counts c;
   if (v_counted.found, v_counted.negatives, v_counted.ended) <> (v_rows.found, v_rows.negatives, v_rows.ended) then
     law := format(
-      'mapping_counts says %s found, %s negatives, %s ended, and there are %s, %s, %s',
+      'mapping_counts says %s found, %s negatives, %s ended, and there are %s, %s, %s (figi_private.recount_mappings() puts that right)',
       v_counted.found, v_counted.negatives, v_counted.ended, v_rows.found, v_rows.negatives, v_rows.ended
     );
     return next;
@@ -2123,7 +2146,7 @@ as $$
     case
       when count(*) > 0 then format(
         'Broken: %s%s.',
-        (array_agg(b.law || coalesce(format(' (%s %s)', b.identifier_type, b.identifier_value), '') order by b.place))[1],
+        (array_agg(b.law || case when b.identifier_value is null then '' else format(' (%s %s)', b.identifier_type, b.identifier_value) end order by b.place))[1],
         case when count(*) > 1 then format(', and %s more', count(*) - 1) else '' end
       )
       when p_whole then 'The laws of security_mappings hold in all of its rows.'
@@ -2396,7 +2419,7 @@ as $$
   from (
     select coalesce(sum(c.count), 0)::bigint as count
     from figi_private.minute_counts c
-    where c.minute > clock_timestamp() - interval '1 hour'
+    where c.minute > statement_timestamp() - interval '1 hour'
       and c.counter = 'openfigi_requests'
       and c.labels ->> 'code' in ('401', '403')
   ) hour
@@ -2432,7 +2455,7 @@ as $$
   from (
     select coalesce(sum(c.count), 0)::bigint as count
     from figi_private.minute_counts c
-    where c.minute > clock_timestamp() - interval '1 hour'
+    where c.minute > statement_timestamp() - interval '1 hour'
       and c.counter = 'openfigi_requests'
       and c.labels ->> 'code' = '429'
   ) hour
@@ -2464,6 +2487,29 @@ revoke execute on function figi_private.check_stale_share() from public;
 comment on function figi_private.check_stale_share() is
   'The share of current answers that are past their age; well below 100 of them.';
 --! EndIncluded functions/check_stale_share.sql
+--! Included functions/answers_between.sql
+-- By an index of their own: a week of minutes holds much else.
+create or replace function figi_private.answers_between(p_from timestamptz, p_until timestamptz, out negatives bigint, out answers bigint)
+language sql
+stable
+as $$
+  select
+    coalesce(sum(counted.count) filter (where counted.outcome = 'none'), 0)::bigint,
+    coalesce(sum(counted.count) filter (where counted.outcome in ('none', 'listing')), 0)::bigint
+  from (
+    select c.labels ->> 'outcome' as outcome, c.count
+    from figi_private.minute_counts c
+    where c.counter = 'openfigi_answers'
+      and c.minute > p_from
+      and c.minute <= p_until
+    offset 0
+  ) counted
+$$;
+
+revoke execute on function figi_private.answers_between(timestamptz, timestamptz) from public;
+comment on function figi_private.answers_between(timestamptz, timestamptz) is
+  'How many of OpenFIGI''s answers told a listing or that there is none, in the minutes after the one instant until the other, and how many of these were negatives.';
+--! EndIncluded functions/answers_between.sql
 --! Included functions/check_negative_share.sql
 create or replace function figi_private.check_negative_share()
 returns figi_private.health_measure
@@ -2471,34 +2517,27 @@ language sql
 stable
 as $$
   select
-    case when shares.answers >= 50 then round(shares.hour - shares.before, 4) end,
+    case when enough.is_so then round(shares.hour - shares.before, 4) end,
     null,
     case
-      when shares.answers < 50 then
-        format('OpenFIGI gave %s within the last hour: too few to tell.', figi_private.count_in_words(shares.answers, 'answer', 'answers'))
+      when not enough.is_so then
+        format('OpenFIGI gave %s within the last hour: too few to tell.', figi_private.count_in_words(hour.answers, 'answer', 'answers'))
       when shares.before is null then 'OpenFIGI gave no answers in the seven days before the last hour to compare with.'
       else format(
         'Of the last hour''s %s answers %s%% were "no such identifier", of those in the seven days before %s%%.',
-        shares.answers, round(shares.hour * 100), round(shares.before * 100)
+        hour.answers, round(shares.hour * 100), round(shares.before * 100)
       )
     end,
     'Look at the latest negatives: a source of identifiers may send garbage, or OpenFIGI may be at fault. Clear nothing before you know.'
-  from (
+  from figi_private.answers_between(statement_timestamp() - interval '1 hour', 'infinity') hour
+  cross join lateral (select hour.answers >= 50 as is_so) enough
+  left join lateral figi_private.answers_between(
+    statement_timestamp() - interval '7 days 1 hour', statement_timestamp() - interval '1 hour'
+  ) week on enough.is_so
+  cross join lateral (
     select
-      sums.hour_none + sums.hour_listing as answers,
-      sums.hour_none::numeric / nullif(sums.hour_none + sums.hour_listing, 0) as hour,
-      sums.before_none::numeric / nullif(sums.before_none + sums.before_listing, 0) as before
-    from (
-      select
-        coalesce(sum(c.count) filter (where recent.is_so and c.labels ->> 'outcome' = 'none'), 0)::bigint as hour_none,
-        coalesce(sum(c.count) filter (where recent.is_so and c.labels ->> 'outcome' = 'listing'), 0)::bigint as hour_listing,
-        coalesce(sum(c.count) filter (where not recent.is_so and c.labels ->> 'outcome' = 'none'), 0)::bigint as before_none,
-        coalesce(sum(c.count) filter (where not recent.is_so and c.labels ->> 'outcome' = 'listing'), 0)::bigint as before_listing
-      from figi_private.minute_counts c
-      cross join lateral (select c.minute > clock_timestamp() - interval '1 hour' as is_so) recent
-      where c.counter = 'openfigi_answers'
-        and c.minute > clock_timestamp() - interval '7 days 1 hour'
-    ) sums
+      hour.negatives::numeric / nullif(hour.answers, 0) as hour,
+      week.negatives::numeric / nullif(week.answers, 0) as before
   ) shares
 $$;
 
@@ -2838,26 +2877,26 @@ begin
     threshold := figi_private.health_threshold(format('pgfigi.health_%s_warn', name), v_check.warns_at);
     fails_at := figi_private.health_threshold(format('pgfigi.health_%s_fail', name), v_check.fails_at);
     begin
-      v_measure :=
-        case v_check.name
-          when 'laws' then figi_private.check_laws(coalesce(health_checks.whole, false))
-          when 'migrations' then figi_private.check_migrations(health_checks.latest_migration)
-          when 'worker_seen' then figi_private.check_worker_seen()
-          when 'oldest_request' then figi_private.check_oldest_request()
-          when 'gave_up' then figi_private.check_gave_up()
-          when 'last_answer' then figi_private.check_last_answer()
-          when 'budget_blocked' then figi_private.check_budget_blocked()
-          when 'key_refused' then figi_private.check_key_refused()
-          when 'rate_limited' then figi_private.check_rate_limited()
-          when 'stale_share' then figi_private.check_stale_share()
-          when 'negative_share' then figi_private.check_negative_share()
-          when 'dead_jobs' then figi_private.check_dead_jobs()
-          when 'failed_jobs' then figi_private.check_failed_jobs()
-          when 'replica_lag' then figi_private.check_replica_lag()
-          when 'bloat' then figi_private.check_bloat()
-          when 'connections' then figi_private.check_connections()
-          when 'settings' then figi_private.check_settings()
-        end;
+      -- Statements of their own: one expression would be planned with all checks in it.
+      case v_check.name
+        when 'laws' then v_measure := figi_private.check_laws(coalesce(health_checks.whole, false));
+        when 'migrations' then v_measure := figi_private.check_migrations(health_checks.latest_migration);
+        when 'worker_seen' then v_measure := figi_private.check_worker_seen();
+        when 'oldest_request' then v_measure := figi_private.check_oldest_request();
+        when 'gave_up' then v_measure := figi_private.check_gave_up();
+        when 'last_answer' then v_measure := figi_private.check_last_answer();
+        when 'budget_blocked' then v_measure := figi_private.check_budget_blocked();
+        when 'key_refused' then v_measure := figi_private.check_key_refused();
+        when 'rate_limited' then v_measure := figi_private.check_rate_limited();
+        when 'stale_share' then v_measure := figi_private.check_stale_share();
+        when 'negative_share' then v_measure := figi_private.check_negative_share();
+        when 'dead_jobs' then v_measure := figi_private.check_dead_jobs();
+        when 'failed_jobs' then v_measure := figi_private.check_failed_jobs();
+        when 'replica_lag' then v_measure := figi_private.check_replica_lag();
+        when 'bloat' then v_measure := figi_private.check_bloat();
+        when 'connections' then v_measure := figi_private.check_connections();
+        when 'settings' then v_measure := figi_private.check_settings();
+      end case;
       value := v_measure.value;
       status := coalesce(
         v_measure.status,
@@ -2993,7 +3032,7 @@ as $$
   select s.*
   from (
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3003,7 +3042,7 @@ as $$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'waiting'
         and r.gave_up_at is null
@@ -3013,7 +3052,7 @@ as $$
     )
     union all
     (
-      select r.id
+      select r as request
       from figi_private.fetch_requests r
       where p_state = 'gave_up'
         and r.gave_up_at is not null
@@ -3021,9 +3060,8 @@ as $$
       limit figi_private.page_limit(p_limit)
     )
   ) listed
-  join figi_private.fetch_requests r on r.id = listed.id
-  cross join lateral figi_private.request_as_shown(r) s
-  order by r.gave_up_at desc nulls last, r.priority, r.id
+  cross join lateral figi_private.request_as_shown(listed.request) s
+  order by s.gave_up_at desc nulls last, (listed.request).priority, (listed.request).id
   limit figi_private.page_limit(p_limit)
 $$;
 

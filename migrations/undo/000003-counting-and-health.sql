@@ -33,6 +33,7 @@ drop function figi_private.check_replica_lag();
 drop function figi_private.check_failed_jobs();
 drop function figi_private.check_dead_jobs();
 drop function figi_private.check_negative_share();
+drop function figi_private.answers_between(timestamptz, timestamptz);
 drop function figi_private.check_stale_share();
 drop function figi_private.check_rate_limited();
 drop function figi_private.check_key_refused();

@@ -117,7 +117,7 @@ export class Flusher {
   }
 
   #excuse(error: unknown): void {
-    const { logger, restMs = 600_000 } = this.#options
+    const { logger, isHeartbeat, restMs = 600_000 } = this.#options
     const reason = error instanceof Error ? error.message : String(error)
     const code = codeOf(error) ?? ''
     if (code === 'PF002') {
@@ -126,8 +126,12 @@ export class Flusher {
       logger.warn({ reason }, 'The database takes some counts for nonsense: they are lost')
     } else if (refusals.test(code)) {
       this.#restsUntil = performance.now() + restMs
+      // To a worker the right belongs; an analyst's client goes without.
       if (!this.#hasBeenTold)
-        logger.debug({ reason }, 'The database takes no counts: nothing is counted there')
+        logger[isHeartbeat ? 'warn' : 'debug'](
+          { reason },
+          'The database takes no counts: nothing is counted there',
+        )
       this.#hasBeenTold = true
     } else logger.debug({ reason }, 'Counts could not be written; they are kept and tried again')
   }

@@ -17,23 +17,27 @@ export interface ProcessCountingOptions {
 
 /** What one process counts, for one database: in memory, and every few seconds written there. */
 export class ProcessCounting implements Counting, AsyncDisposable {
-  readonly #options: ProcessCountingOptions
   readonly #tally = new Tally()
   readonly #flusher: Flusher
-  readonly #workerIds: string[] = []
-  #identity: Promise<ProcessIdentity> | null = null
+  readonly #identity: () => Promise<ProcessIdentity>
+  /** Under which names the process locks jobs; the database hears of them with the next flush. */
+  workerIds: readonly string[] = []
 
   constructor(options: ProcessCountingOptions) {
-    this.#options = options
-    const { query, logger, isHeartbeat } = options
+    const { kind, query, logger, isHeartbeat } = options
+    let known: ReturnType<typeof processIdentity> | undefined
+    this.#identity = async () => {
+      known ??= processIdentity(kind)
+      return { ...(await known), worker_ids: this.workerIds }
+    }
     this.#flusher = new Flusher({
       tally: this.#tally,
       write: async (flush, counts) => {
-        const identity = await this.#whoami()
+        const identity = await this.#identity()
         return query((sql) => recordCounts(sql, identity, flush, counts))
       },
       end: async () => {
-        const identity = await this.#whoami()
+        const identity = await this.#identity()
         return query((sql) => processEnded(sql, identity))
       },
       isHeartbeat,
@@ -43,11 +47,6 @@ export class ProcessCounting implements Counting, AsyncDisposable {
 
   add<Name extends CounterName>(counter: Name, labels: LabelsOf<Name>, count?: number): void {
     this.#tally.add(counter, labels, count)
-  }
-
-  /** From the next flush on the database knows it as the one who locks jobs under that name, too. */
-  addWorker(workerId: string): void {
-    this.#workerIds.push(workerId)
   }
 
   /** Writes what is counted by now, as far as that goes; never rejects. */
@@ -62,10 +61,5 @@ export class ProcessCounting implements Counting, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #whoami(): Promise<ProcessIdentity> {
-    this.#identity ??= processIdentity(this.#options.kind, this.#workerIds)
-    return this.#identity
   }
 }

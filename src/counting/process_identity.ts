@@ -19,10 +19,7 @@ export interface ProcessIdentity {
   readonly worker_ids: readonly string[]
 }
 
-export async function processIdentity(
-  kind: ProcessKind,
-  workerIds: readonly string[],
-): Promise<ProcessIdentity> {
+export async function processIdentity(kind: ProcessKind): Promise<Omit<ProcessIdentity, 'worker_ids'>> {
   return {
     process: randomUUID(),
     kind,
@@ -30,7 +27,6 @@ export async function processIdentity(
     pid: process.pid,
     version: packageVersion(),
     latest_migration: await newestMigration(),
-    worker_ids: workerIds,
   }
 }
 

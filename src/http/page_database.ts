@@ -86,8 +86,8 @@ export class PageDatabase implements AsyncDisposable {
         select
           set_config('statement_timeout', ${String(statementMs)}, true),
           set_config('lock_timeout', ${String(lockMs)}, true),
-          set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`
-      // Sent in one go: the server takes them in turn.
+          set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
+      // Sent at once and in this order, so that what follows need not wait for the answer.
       const [, result] = await Promise.all([limits, work(asSql(sql))])
       return { result }
     })

@@ -55,6 +55,7 @@
       canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
     )
     const colours = places.map((place) => colourOf(figure, place))
+    const font = `12px ${getComputedStyle(figure).fontFamily}`
     const ink = getComputedStyle(figure.querySelector('.unit')).color
     const line = getComputedStyle(figure).borderTopColor
     const key = JSON.stringify([width, colours, ink, line])
@@ -62,6 +63,7 @@
     if (before?.key === key && before.plot.root.isConnected && before.plot.series.length === data.length) {
       before.columns = columns
       before.plot.setData(data)
+      readout(figure, columns, pointedAt(before.plot, columns, isColumns))
       return
     }
     forget(figure.id)
@@ -73,7 +75,10 @@
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
         legend: { show: false },
         cursor: { y: false, points: { show: !isColumns }, drag: { setScale: false, x: false, y: false } },
-        scales: { y: { range: (_, low, high) => rangeOf(low, high, isColumns) } },
+        scales: {
+          x: { range: (_, from, until) => [from, until + (isColumns ? Number(figure.dataset.bucket) : 0)] },
+          y: { range: (_, low, high) => rangeOf(low, high, isColumns) },
+        },
         series: [
           {},
           ...colours.map((colour) =>
@@ -89,6 +94,7 @@
         ],
         axes: [
           {
+            font,
             stroke: ink,
             grid: { show: false },
             ticks: { stroke: line, width: 1, size: 4 },
@@ -97,6 +103,7 @@
             space: 60,
           },
           {
+            font,
             stroke: ink,
             grid: { stroke: line, width: 1 },
             ticks: { show: false },
@@ -110,7 +117,9 @@
               splits.map((split) => (isColumns || split <= 0 ? '' : '+') + short.format(split)),
           },
         ],
-        hooks: { setCursor: [(plot) => readout(figure, entry.columns, plot.cursor.idx, isColumns)] },
+        hooks: {
+          setCursor: [(plot) => readout(figure, entry.columns, pointedAt(plot, entry.columns, isColumns))],
+        },
       },
       data,
       canvas,
@@ -130,12 +139,20 @@
       return step >= 86_400 ? text.slice(5, 10) : text.slice(11, 16)
     })
 
+  /** The bucket under the pointer, -1 where it is elsewhere: a column begins at its time, a point lies on it. */
+  const pointedAt = ({ cursor, posToVal }, [at], isColumns) => {
+    if (cursor.idx === null || cursor.idx === undefined || cursor.left < 0) return -1
+    if (!isColumns) return cursor.idx
+    const pointed = posToVal(cursor.left, 'x')
+    return at.findLastIndex((begin) => begin <= pointed)
+  }
+
   /** Below the title: the figures of the bucket that is pointed at, else those of the whole time. */
   const readout = (figure, columns, place) => {
     const unit = figure.querySelector('.unit')
     const figures = [...figure.querySelectorAll('.legend b')]
     unit.dataset.words ??= unit.textContent
-    if (place === null || place === undefined) {
+    if (place < 0) {
       unit.textContent = unit.dataset.words
       for (const each of figures) if (each.dataset.words) each.textContent = each.dataset.words
       return

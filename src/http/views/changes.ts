@@ -11,7 +11,7 @@ export function changesPage({ changes }: { readonly changes: readonly Change[] }
   const now = nowOf(frame)
   const columns: readonly Column<Change>[] = [
     { title: 'Identifier', cell: ({ identifier_value }) => searchLink(identifier_value) },
-    { title: 'Type', cell: ({ identifier_type }) => html`${identifier_type}` },
+    { title: 'Type', cell: ({ identifier_type }) => shown(identifier_type) },
     { title: 'What', cell: ({ kind }) => html`${inWords(kind)}` },
     { title: 'From', cell: ({ from_ticker }) => searchLink(from_ticker) },
     { title: 'To', cell: ({ to_ticker }) => searchLink(to_ticker) },

@@ -35,18 +35,22 @@ function legendItem({ label, values }: Chart['series'][number], place: number, i
   const latest = values.findLast((value) => value !== null) ?? null
   const total = values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
   const figure = isSize ? (latest === null ? '–' : number(latest)) : number(total)
-  return html`<li class="series-${place % 6}"><span class="swatch" aria-hidden="true"></span>${plain(label, 40)} <b>${figure}</b></li>`
+  return html`<li class="series-${place % 6}"><span class="swatch" aria-hidden="true"></span>${labelOf(label)} <b>${figure}</b></li>`
 }
 
 function figures({ at, series, title, bucket_seconds }: Chart, id: string): string {
   const rows = at.map((from, place) => ({ from, place })).toReversed()
   return html`<details class="more" id="${id}-figures"><summary>The same as a table<span class="unseen">: ${title}</span></summary>
-<div class="scroll tall" role="region" aria-label="${title}, as a table" tabindex="0"><table>
-<thead><tr><th scope="col">${counted(bucket_seconds / 60, 'minute')} from, UTC</th>!${series.map(({ label }) => html`<th scope="col" class="figure">${plain(label, 40)}</th>`)}</tr></thead>
+<div class="scroll tall" role="group" aria-label="${title}, as a table" tabindex="0"><table>
+<thead><tr><th scope="col">${counted(bucket_seconds / 60, 'minute')} from, UTC</th>!${series.map(({ label }) => html`<th scope="col" class="figure">${labelOf(label)}</th>`)}</tr></thead>
 <tbody>!${rows.map(
     ({ from, place }) =>
       html`<tr><th scope="row"><time datetime="${from}">${minuteOf(from)}</time></th>!${series.map(({ values }) => figureCell(values[place] ?? null))}</tr>`,
   )}</tbody></table></div></details>`
+}
+
+function labelOf(label: string): string {
+  return plain(label.replaceAll('_', ' '), 40)
 }
 
 function figureCell(value: number | null): string {

@@ -35,12 +35,12 @@ function checkItem(check: HealthCheck): string {
   return html`<li class="check ${status}" id="check-${name}" data-check="${name.replaceAll('_', ' ')}" data-status="${status}" data-sentence="${plain(sentence, 300)}">
 !${sign(status)}
 <div><p class="sentence"><span class="word">${words[status]}:</span> <bdi>${plain(sentence, 600)}</bdi></p>
-<p class="figures"><span class="check-name">${name.replaceAll('_', ' ')}</span> <span>${measured(check)}</span>!${thresholdsOf(check)} !${runbookLink(name, 'What to do')}</p></div>
+<p class="figures"><span class="check-name">${name.replaceAll('_', ' ')}</span> <span>${measured(check)}</span>!${thresholdsOf(check)} !${runbookLink(name, status === 'ok' ? 'Runbook' : 'What to do')}</p></div>
 </li>`
 }
 
 function measured({ value, unit }: HealthCheck): string {
-  return value === null ? 'nothing known yet' : inUnit(value, unit)
+  return value === null ? 'no figure' : inUnit(value, unit)
 }
 
 function thresholdsOf({ threshold, fails_at, unit }: HealthCheck): string {

@@ -13,7 +13,7 @@ const states: Readonly<Record<IdentifierDetails['status'], readonly [Tone, strin
   hit: ['ok', 'Current', 'The answer is known and fresh.'],
   stale: ['warn', 'Stale', 'The answer is older than it may be: it is served, and will be fetched again.'],
   negative: ['plain', 'Negative', 'OpenFIGI knows no ticker for it. It is asked again when this is stale.'],
-  miss: ['plain', 'Not known', 'Nothing is known yet, or no longer.'],
+  miss: ['plain', 'Not known', 'Nothing is known yet. A lookup has it fetched:'],
 }
 
 /** An identifier: what it is now, what waits for it, what it was. */
@@ -23,8 +23,8 @@ export function identifierBody(found: IdentifierDetails, frame: Frame): string {
   const label = `${found.identifier_type} ${found.identifier_value}`
   return html`<section class="card" aria-labelledby="now-title">
 <div class="card-top"><div><h2 id="now-title" class="unseen">Now</h2><p class="big">!${found.current && !found.current.has_no_results ? tickerLink(found.current.ticker) : '<i>no ticker</i>'}</p><p class="name">!${found.current?.name ? shown(found.current.name) : ''}</p></div>
-<div class="state">!${badge(tone, word)}!${actionForm({ action: 'fetch', label: 'Fetch again', about: label, identifier: found }, frame)}</div></div>
-<p class="meaning">${meaning}!${found.resolved_via && found.resolved_via !== found.identifier_type ? html` Found by its ${found.resolved_via}.` : ''}</p>
+<div class="state">!${badge(tone, word)}!${actionForm({ action: 'fetch', label: found.current ? 'Fetch again' : 'Fetch', about: label, identifier: found }, frame)}</div></div>
+<p class="meaning">${meaning}!${found.status === 'miss' ? html` <code>pgfigi resolve !${shown(found.identifier_value)}</code>` : ''}!${found.resolved_via && found.resolved_via !== found.identifier_type ? html` Found by its ${found.resolved_via}.` : ''}</p>
 <dl class="facts">!${found.current ? factsOf(found.current, found.stale_at, now).map(fact) : ''}</dl>
 </section>
 !${requestNote(found, frame)}

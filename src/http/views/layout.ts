@@ -40,7 +40,6 @@ export function layout(page: Page, frame: Frame): string {
 <title>${plain(title)} · pgfigi</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="referrer" content="same-origin">
 <meta name="robots" content="noindex">
 <link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml">
 !${hasCharts ? html`<link rel="stylesheet" href="${assetUrl('uPlot.min.css')}">` : ''}
@@ -62,7 +61,7 @@ export function layout(page: Page, frame: Frame): string {
 <main id="main" tabindex="-1" class="inner">
 <div class="heading"><h1>${plain(title)}</h1>!${page.beside ?? ''}</div>
 !${page.body}
-<p class="as-of">As of <time datetime="${nowOf(frame).toISOString()}">${exact(nowOf(frame))}</time></p>
+!${isLive ? asOf(nowOf(frame)) : ''}
 </main>
 <footer class="bottom">
 <div class="inner">
@@ -91,6 +90,10 @@ const logo =
 
 /** Hidden where no script runs, as nothing is live there. */
 const liveControl = html`<div class="live"><span class="dot" aria-hidden="true"></span><span id="live-state">Live</span><button type="button" id="pause">Pause<span class="unseen"> live updates</span></button><span class="unseen" id="announcer" role="status"></span></div>`
+
+function asOf(now: Date): string {
+  return html`<p class="as-of">As of <time datetime="${now.toISOString()}">${exact(now)}</time></p>`
+}
 
 function script(name: string): string {
   return html`<script src="${assetUrl(name)}" defer></script>`

@@ -83,7 +83,7 @@ function tableBlock(rows: string[]): string {
       .map((cell) => cell.trim().replaceAll('\\|', '|')),
   )
   const [head = [], , ...body] = cells
-  return html`<div class="scroll" role="region" aria-label="Table" tabindex="0"><table><thead><tr>!${head.map((cell) => html`<th scope="col">!${inline(cell)}</th>`)}</tr></thead><tbody>!${body.map((row) => html`<tr>!${row.map((cell) => html`<td>!${inline(cell)}</td>`)}</tr>`)}</tbody></table></div>`
+  return html`<div class="scroll" role="group" aria-label="Table" tabindex="0"><table><thead><tr>!${head.map((cell) => html`<th scope="col">!${inline(cell)}</th>`)}</tr></thead><tbody>!${body.map((row) => html`<tr>!${row.map((cell) => html`<td>!${inline(cell)}</td>`)}</tr>`)}</tbody></table></div>`
 }
 
 function indentOf(line: string): number {

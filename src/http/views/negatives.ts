@@ -4,7 +4,7 @@ import { actionForm } from './action_form.ts'
 import { type Frame, nowOf } from './frame.ts'
 import { instant } from './instant.ts'
 import { layout } from './layout.ts'
-import { searchLink } from './shown_text.ts'
+import { searchLink, shown } from './shown_text.ts'
 import { type Column, emptyState, table } from './table.ts'
 
 /** The identifiers for which OpenFIGI has no ticker, latest first. */
@@ -15,7 +15,7 @@ export function negativesPage(
   const now = nowOf(frame)
   const columns: readonly Column<Negative>[] = [
     { title: 'Identifier', cell: ({ identifier_value }) => searchLink(identifier_value) },
-    { title: 'Type', cell: ({ identifier_type }) => html`${identifier_type}` },
+    { title: 'Type', cell: ({ identifier_type }) => shown(identifier_type) },
     { title: 'Last asked', cell: ({ last_fetched_date }) => instant(last_fetched_date, now) },
     { title: 'Asked again after', cell: ({ stale_at }) => instant(stale_at, now) },
     ...(frame.allowActions ? [retryColumn(frame)] : []),

@@ -4,7 +4,7 @@ import { actionForm } from './action_form.ts'
 import { type Frame, nowOf } from './frame.ts'
 import { instant } from './instant.ts'
 import { layout } from './layout.ts'
-import { inWords, searchLink, shownSentence } from './shown_text.ts'
+import { inWords, searchLink, shown, shownSentence } from './shown_text.ts'
 import { badge } from './status.ts'
 import { type Column, emptyState, table } from './table.ts'
 
@@ -38,7 +38,7 @@ function columnsOf(gaveUp: boolean, frame: Frame): Column<QueuedRequest>[] {
   const now = nowOf(frame)
   const identifier: Column<QueuedRequest>[] = [
     { title: 'Identifier', cell: ({ identifier_value }) => searchLink(identifier_value) },
-    { title: 'Type', cell: ({ identifier_type }) => html`${identifier_type}` },
+    { title: 'Type', cell: ({ identifier_type }) => shown(identifier_type) },
     { title: 'State', cell: ({ state }) => stateBadge(state) },
     { title: 'Priority', cell: ({ priority }) => html`${inWords(priority)}` },
     { title: 'Requested', cell: ({ requested_at }) => instant(requested_at, now) },

@@ -22,7 +22,7 @@ export function table<Row>(
   },
 ): string {
   const { id, caption, columns } = options
-  return html`<div class="scroll" role="region" aria-labelledby="${id}-caption" tabindex="0">
+  return html`<div class="scroll" role="group" aria-labelledby="${id}-caption" tabindex="0">
 <table id="${id}">
 <caption class="unseen" id="${id}-caption">${caption}</caption>
 <thead><tr>!${columns.map((column) => heading(column))}</tr></thead>

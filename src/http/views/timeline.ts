@@ -41,7 +41,8 @@ function bar(period: Period, top: number, start: number, end: number): string {
   const tone = period.has_no_results ? 'none' : period.end_date === null ? 'current' : 'past'
   const days = `${period.start_date.slice(0, 10)} – ${period.end_date?.slice(0, 10) ?? 'now'}`
   const ticker = period.has_no_results ? 'no ticker' : plain(period.ticker ?? '', 16)
-  const [x, anchor] = start <= 45 ? [start, 'start'] : [end, 'end']
+  const [x, anchor] =
+    start <= 30 ? [start, 'start'] : end >= 70 ? [end, 'end'] : [(start + end) / 2, 'middle']
   return html`<g class="period ${tone}"><text x="${share(x)}" y="${top + 15}" text-anchor="${anchor}"><tspan class="ticker">${ticker}</tspan><tspan class="days" dx="8">${days}</tspan></text><rect x="${share(start)}" y="${top + 21}" width="${share(Math.max(end - start, 0.3))}" height="9" rx="2.5"/></g>`
 }
 

@@ -20,7 +20,7 @@ export function workPage({ work, actions }: WorkModel, frame: Frame): string {
     {
       title: 'Work',
       isLive: true,
-      body: html`!${processes(work.processes, now)}!${jobs(work.jobs, frame, now)}!${cron(work.cron, now)}!${actionLog(actions, now)}`,
+      body: html`!${processes(work.processes, now)}!${jobs(work.jobs, frame, now)}!${cron(work.cron, now)}!${actionLog(actions, frame, now)}`,
     },
     frame,
   )
@@ -101,7 +101,7 @@ function cron(entries: readonly CronEntry[], now: Date): string {
   )
 }
 
-function actionLog(actions: readonly Action[], now: Date): string {
+function actionLog(actions: readonly Action[], frame: Frame, now: Date): string {
   const columns: readonly Column<Action>[] = [
     { title: 'What', cell: ({ action }) => html`${inWords(action)}` },
     { title: 'Of', cell: ({ subject }) => shown(subject) },
@@ -116,7 +116,9 @@ function actionLog(actions: readonly Action[], now: Date): string {
     actions.length === 0
       ? emptyState(
           'Nobody has pressed a button yet',
-          '<p>Buttons are there after <code>pgfigi serve --allow-actions</code>; each press is written down here.</p>',
+          frame.allowActions
+            ? '<p>Each press is written down here: who, from where, and what came of it.</p>'
+            : '<p>There are buttons after <code>pgfigi serve --allow-actions</code>; each press is written down here.</p>',
         )
       : table(actions, { id: 'actions', caption: 'What people did, latest first', columns }),
   )
