@@ -2,13 +2,14 @@ import { WorkerPreset } from 'graphile-worker'
 import { parseConfig, readEnvironment } from './src/config.ts'
 import { pgUrl } from './src/database/pg_url.ts'
 import { workerDatabaseUrl } from './src/worker/context.ts'
+import { countJobs } from './src/worker/count_jobs.ts'
 import { drainAtStart } from './src/worker/drain_at_start.ts'
 import { workerSettings } from './src/worker/settings.ts'
 
 /** For plain `graphile-worker`, run in this folder. */
 const preset: GraphileConfig.Preset = {
   extends: [WorkerPreset],
-  plugins: [drainAtStart],
+  plugins: [countJobs, drainAtStart],
   worker: {
     ...workerSettings,
     connectionString: pgUrl(await workerDatabaseUrl(parseConfig(readEnvironment()))),

@@ -1,10 +1,13 @@
 import { checkedAsOf } from './as_of.ts'
 import { ClientDatabase, DatabaseAway } from './client_database.ts'
-import { ClientLookups } from './client_lookups.ts'
+import { ClientLookups, type LookupSource } from './client_lookups.ts'
 import { configOf, type OpenFIGIClientOptions } from './client_options.ts'
 import type { Config } from './config.ts'
+import { ProcessCounting } from './counting/process_counting.ts'
+import type { ProcessKind } from './counting/process_identity.ts'
+import { type Counting, countsNothing } from './counting/tally.ts'
 import { type CacheStats, cacheStats, clearCache, purgeCache, refreshStale } from './database/cache.ts'
-import type { Lookup, ResolvedMapping } from './database/lookups.ts'
+import type { Lookup, ResolvedMapping, Status } from './database/lookups.ts'
 import { type QueueSize, queueSize } from './database/warming.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
@@ -36,6 +39,14 @@ export interface Resolution extends ResolvedMapping {
   readonly error: string | null
 }
 
+/** How pgfigi's own commands make a client. */
+export interface ClientParts {
+  /** What the process is known as, where the client counts on its own. Default 'client'. */
+  readonly kind?: ProcessKind
+  /** Counts what the client does in place of the client itself, which then writes no counts. */
+  readonly counting?: Counting
+}
+
 const whyNotRequested =
   'OpenFIGI answered with an error each time and is asked again a minute later, or the database is read-only'
 
@@ -50,22 +61,27 @@ export class OpenFIGIClient implements AsyncDisposable {
   readonly #database: ClientDatabase | null
   readonly #lookups: ClientLookups | null
   readonly #logger: Logger
+  readonly #counting: Counting
   #closed: Promise<void> | null = null
 
   /** Throws a ConfigError that names every option and variable that cannot be used. Connects to nothing yet. */
-  constructor(options: OpenFIGIClientOptions = {}) {
+  constructor(options: OpenFIGIClientOptions = {}, parts: ClientParts = {}) {
     this.#config = configOf(options)
     this.#logger = options.logger ?? createLogger('warn')
     this.#maxAgeDays = this.#config.cacheMaxAgeDays ?? null
     const enableCache = options.enableCache ?? true
     const { dispatcher } = options
+    const own = enableCache && !parts.counting ? this.#ownCounting(parts.kind ?? 'client') : null
+    const counting = parts.counting ?? own ?? countsNothing
+    this.#counting = counting
     const budget = createInProcessBudget(this.#config.rateLimit)
     this.#apiOnly = new ApiOnly({
-      openfigi: openFigiFrom(this.#config, { budget, logger: this.#logger, dispatcher }),
+      openfigi: openFigiFrom(this.#config, { budget, logger: this.#logger, counting, dispatcher }),
       logger: this.#logger,
+      counting,
       maxKept: enableCache ? (options.maxKept ?? 100_000) : 0,
     })
-    const databaseOptions = { logger: this.#logger, dispatcher }
+    const databaseOptions = { logger: this.#logger, dispatcher, counting, beforeEnd: () => own?.close() }
     this.#database = enableCache ? new ClientDatabase(this.#config, databaseOptions, this.#apiOnly) : null
     this.#lookups = this.#database && new ClientLookups(this.#config, this.#database, this.#logger)
   }
@@ -88,7 +104,10 @@ export class OpenFIGIClient implements AsyncDisposable {
     const { type, value } = typeof input === 'object' && input !== null ? input : { type: null, value: input }
     const asked = String(value)
     const identifier = type === null ? identify(asked) : normalizeIdentifier(String(type), asked)
-    if (!identifier) return { ...unresolved({ type, value: asked }, 'invalid'), input: asked, error: null }
+    if (!identifier) {
+      this.#count(isType(type) ? type : 'unknown', 'invalid', 'process')
+      return { ...unresolved({ type, value: asked }, 'invalid'), input: asked, error: null }
+    }
     try {
       return { ...(await this.#resolve(identifier, options)), input: asked, error: null }
     } catch (error) {
@@ -194,7 +213,10 @@ export class OpenFIGIClient implements AsyncDisposable {
     options: ResolveOptions,
   ): Promise<string | null> {
     const identifier = normalizeIdentifier(input.type, String(input.value))
-    if (!identifier) return null
+    if (!identifier) {
+      this.#count(input.type, 'invalid', 'process')
+      return null
+    }
     return (await this.#resolve(identifier, options)).ticker
   }
 
@@ -202,23 +224,36 @@ export class OpenFIGIClient implements AsyncDisposable {
   async #resolve(identifier: Identifier, { asOf, wait = true }: ResolveOptions): Promise<ResolvedMapping> {
     if (this.#closed) throw new LookupFailedError(identifier, 'the client is closed')
     const lookup = { identifier, asOf: asOf == null ? null : checkedAsOf(asOf) }
+    const { type } = identifier
+    let isCounted = false
     try {
       if (!this.#database || !this.#lookups) throw new DatabaseAway()
       const recent = this.#lookups.recent(lookup)
-      if (recent) return recent
+      if (recent) {
+        this.#count(type, recent.status, 'process')
+        return recent
+      }
       const { results, place } = this.#lookups.nearest(lookup)
       let known = (await results)[place] as ResolvedMapping | null
-      if (!this.#lookups.suffices(lookup, known)) known = await this.#lookups.primary(lookup, known)
-      if (asOf || !wait) return known
-      if (known.fetch_requested) {
-        return await this.#fetch(lookup, known, this.#lookups, await this.#database.fetcher())
+      let source = this.#lookups.nearestSource
+      if (!this.#lookups.suffices(lookup, known)) {
+        const ofReplica: ResolvedMapping | null = known
+        known = await this.#lookups.primary(lookup, ofReplica)
+        if (known !== ofReplica) source = 'database'
       }
-      if (known.status === 'miss') throw new LookupFailedError(identifier, whyNotRequested)
+      const isFetched = !asOf && wait && known.fetch_requested
+      this.#count(type, known.status, isFetched && known.ticker === null ? 'openfigi' : source)
+      isCounted = true
+      if (isFetched) return await this.#fetch(lookup, known, this.#lookups, await this.#database.fetcher())
+      if (!asOf && wait && known.status === 'miss') throw new LookupFailedError(identifier, whyNotRequested)
       return known
     } catch (error) {
       if (!(error instanceof DatabaseAway)) throw error
-      if (asOf) throw new LookupFailedError(identifier, 'history is in the database, which is away')
-      return this.#fromApi(identifier)
+      if (asOf) {
+        this.#count(type, 'miss', 'database')
+        throw new LookupFailedError(identifier, 'history is in the database, which is away')
+      }
+      return this.#fromApi(identifier, isCounted)
     }
   }
 
@@ -252,7 +287,10 @@ export class OpenFIGIClient implements AsyncDisposable {
       : failed('another process asked, and OpenFIGI answered with an error; it is asked again by itself')
   }
 
-  async #fromApi(identifier: Identifier): Promise<ResolvedMapping> {
+  async #fromApi(identifier: Identifier, isCounted: boolean): Promise<ResolvedMapping> {
+    const kept = this.#apiOnly.kept(identifier)
+    const status = kept?.answer.outcome === 'listing' ? 'hit' : kept ? 'negative' : 'miss'
+    if (!isCounted) this.#count(identifier.type, status, kept ? 'process' : 'openfigi')
     try {
       const { answer, receivedAt } = await this.#apiOnly.answer(identifier)
       const resolved = resolvedOf(answer, new Date(Date.now() - (performance.now() - receivedAt)))
@@ -263,8 +301,25 @@ export class OpenFIGIClient implements AsyncDisposable {
     }
   }
 
+  #count(type: IdentifierType | 'unknown', status: Status, source: LookupSource): void {
+    this.#counting.add('lookups', { type, status, source })
+  }
+
+  /** Closed by the database before it ends its connections. */
+  #ownCounting(kind: ProcessKind): ProcessCounting {
+    return new ProcessCounting({
+      kind,
+      logger: this.#logger,
+      query: (query) => this.#needsDatabase().besides(query),
+    })
+  }
+
   #needsDatabase(): ClientDatabase {
     if (this.#database) return this.#database
     throw new Error('This client was made with enableCache: false and has no database')
   }
+}
+
+function isType(type: string | null): type is IdentifierType {
+  return type === 'CUSIP' || type === 'ISIN'
 }

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import type { Counting } from './counting/tally.ts'
 import { connect, type Sql } from './database/connect.ts'
 import { within } from './database/deadline.ts'
 import { explained, isAway } from './database/faults.ts'
@@ -13,6 +14,9 @@ import type { Fetcher } from './pipeline/fetcher.ts'
 export interface ClientDatabaseOptions {
   readonly logger: Logger
   readonly dispatcher?: import('undici').Dispatcher | undefined
+  readonly counting: Counting
+  /** Writes what is still to be written by others, while there are connections. */
+  readonly beforeEnd: () => Promise<void> | undefined
 }
 
 /** How long the client leaves a database alone that it could not reach. */
@@ -61,6 +65,15 @@ export class ClientDatabase {
     }
   }
 
+  /**
+   * Runs a query that nobody waits for. Rejects where the database is away, unless this is the last that it is asked, and
+   * where the query fails, which says nothing about the database.
+   */
+  async besides<T>(query: (sql: Sql) => Promise<T>): Promise<T> {
+    if (this.#isAway && !this.#isClosed) throw new DatabaseAway()
+    return query((await this.#open()).sql)
+  }
+
   /** The connections themselves, for what takes longer than a query may. Away is an error that says so. */
   async connections(): Promise<Sql> {
     try {
@@ -103,7 +116,8 @@ export class ClientDatabase {
     if (this.#timer) clearTimeout(this.#timer)
     const opened = await this.#opened?.catch(() => null)
     await opened?.fetcher.close()
-    if (this.#apiOnly.keptCount > 0) await this.#flushAtTheEnd()
+    const isHere = this.#apiOnly.keptCount === 0 || (await this.#flushAtTheEnd())
+    if (isHere) await this.#options.beforeEnd()
     await (await this.#opened?.catch(() => null))?.sql.end({ timeout: 5 })
     await (await this.#opened?.catch(() => null))?.database.release()
   }
@@ -117,7 +131,7 @@ export class ClientDatabase {
   }
 
   async #connect() {
-    const { logger, dispatcher } = this.#options
+    const { logger, dispatcher, counting } = this.#options
     const { client } = this.#config
     const { queryTimeoutMs } = client
     const database = await openDatabase(this.#config)
@@ -126,7 +140,8 @@ export class ClientDatabase {
       this.#apiOnly.keep(answers, receivedAt)
       this.#leave(new DatabaseError('answers could not be written', undefined))
     }
-    const fetcher = createFetcher(this.#config, { sql, logger, dispatcher, queryTimeoutMs, onUnrecorded })
+    const parts = { sql, logger, counting, dispatcher, queryTimeoutMs, onUnrecorded }
+    const fetcher = createFetcher(this.#config, parts)
     return { database, sql, fetcher }
   }
 
@@ -169,15 +184,17 @@ export class ClientDatabase {
     return within(this.#config.client.queryTimeoutMs, 'The database', query)
   }
 
-  async #flushAtTheEnd(): Promise<void> {
+  async #flushAtTheEnd(): Promise<boolean> {
     try {
       await this.#flush((await this.#open()).sql)
+      return true
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.#options.logger.error(
         { lost: this.#apiOnly.keptCount, reason },
         'The database is still away: what was fetched meanwhile is not written',
       )
+      return false
     }
   }
 }

@@ -17,6 +17,9 @@ const anyAgeDays = 36_500
 const lookupsAtOnce = 1_000
 const lookupQueriesAtOnce = 2
 
+/** Where an answer came from; openfigi: it has to be fetched. */
+export type LookupSource = 'process' | 'replica' | 'database' | 'openfigi'
+
 /** Where a lookup is answered: in this process, on a replica, on the primary, whichever is the nearest that may. */
 export class ClientLookups {
   readonly #config: Config
@@ -64,6 +67,11 @@ export class ClientLookups {
   /** What the replica says, or the primary where there is none: the answers of the lookup's batch, and its place among them. */
   nearest(lookup: Lookup): { results: Promise<readonly (ResolvedMapping | null)[]>; place: number } {
     return this.#nearest.add(lookup)
+  }
+
+  /** Where `nearest` looks. */
+  get nearestSource(): LookupSource {
+    return this.#replica ? 'replica' : 'database'
   }
 
   /** Whether nobody else need be asked after `nearest`. */

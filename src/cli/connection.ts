@@ -1,11 +1,12 @@
 import { connect, type Sql } from '../database/connect.ts'
-import { createLogger } from '../log.ts'
+import { createLogger, type Logger } from '../log.ts'
 import type { Context } from './context.ts'
 import { levelOfOneCommand, openedDatabase } from './opened_database.ts'
 
 /** Connections for one command, closed with it. */
 export interface Connection extends AsyncDisposable {
   readonly sql: Sql
+  readonly logger: Logger
 }
 
 interface ConnectionOptions {
@@ -21,12 +22,14 @@ export async function openConnection(
   { max = 1, applicationName = 'pgfigi', isInterruptible = true }: ConnectionOptions = {},
 ): Promise<Connection> {
   const config = await context.config()
-  const database = await openedDatabase(context, config, createLogger(levelOfOneCommand(config.logLevel)))
+  const logger = createLogger(levelOfOneCommand(config.logLevel))
+  const database = await openedDatabase(context, config, logger)
   const sql = connect(database.url, { max, applicationName, prepare: config.client.prepare })
   const stop = () => void sql.end({ timeout: 0 })
   if (isInterruptible) context.signal.addEventListener('abort', stop, { once: true })
   return {
     sql,
+    logger,
     async [Symbol.asyncDispose]() {
       context.signal.removeEventListener('abort', stop)
       await sql.end({ timeout: isInterruptible ? 0 : 5 })

@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command } from 'commander'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import { packageRoot } from '../package_root.ts'
+import { packageVersion } from '../package_version.ts'
 import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addEnrich } from './commands/enrich.ts'
@@ -14,6 +12,7 @@ import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
 import { addResolve } from './commands/resolve.ts'
+import { addServe } from './commands/serve.ts'
 import { addStart } from './commands/start.ts'
 import { addStats } from './commands/stats.ts'
 import { addWarm } from './commands/warm.ts'
@@ -33,12 +32,11 @@ Examples:
 
 Data goes to stdout, all else to stderr. Exit code 0: done, 1: failed, 2: wrong usage.`
 
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 const context = createContext(interruptionSignal())
 
 const program = new Command('pgfigi')
   .description('A security master that lives in Postgres: CUSIP and ISIN to ticker, filled from OpenFIGI.')
-  .version(version)
+  .version(packageVersion())
   .exitOverride()
   .showHelpAfterError('(--help shows how it is used)')
   .addHelpText('after', help)
@@ -58,6 +56,7 @@ const commands = [
   addClear,
   addMigrate,
   addWorker,
+  addServe,
   addPsqlUrl,
 ]
 for (const add of commands) {

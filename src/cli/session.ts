@@ -1,4 +1,4 @@
-import { OpenFIGIClient } from '../client.ts'
+import { type ClientParts, OpenFIGIClient } from '../client.ts'
 import type { OpenFIGIClientOptions } from '../client_options.ts'
 import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
@@ -20,11 +20,12 @@ const patienceMs = 500
 export async function openSession(
   context: Context,
   options: Pick<OpenFIGIClientOptions, 'cacheMaxAgeDays' | 'queryTimeoutMs'> = { queryTimeoutMs },
+  parts: ClientParts = { kind: 'command' },
 ): Promise<Session> {
   const config = await context.config()
   const logger = createLogger(levelOfOneCommand(config.logLevel))
   const database = await openedDatabase(context, config, logger)
-  const client = new OpenFIGIClient({ ...options, dbUrl: database.url, logger })
+  const client = new OpenFIGIClient({ ...options, dbUrl: database.url, logger }, parts)
   let patience: NodeJS.Timeout | undefined
   const stop = () => {
     patience = setTimeout(

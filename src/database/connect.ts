@@ -11,13 +11,13 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number
   /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
   readonly connectionLifetimeSeconds?: number | undefined
-  /** What pg_stat_activity shows. */
+  /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
 }
 
 /** A pool of connections; none is opened before the first query. */
 export function connect(url: string, options: ConnectOptions = {}): Sql {
-  return postgres(url, {
+  return postgres(withoutApplicationName(url), {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
@@ -29,4 +29,9 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
     onnotice: () => {},
     connection: { application_name: options.applicationName ?? 'pgfigi' },
   })
+}
+
+/** One that stands in the URL would go before ours. */
+export function withoutApplicationName(url: string): string {
+  return url.replace(/([?&])application_name=[^&#]*&?/, '$1').replace(/[?&]$/, '')
 }

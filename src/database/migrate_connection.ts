@@ -13,6 +13,7 @@ export async function withConnection<T>(url: string, work: (sql: Sql) => Promise
       idle_timeout: 0,
       max_lifetime: null,
       onnotice: () => {},
+      connection: { application_name: 'pgfigi' },
     })
     return await work(sql)
   } catch (cause) {

@@ -31,6 +31,8 @@ export interface SharedBudgetOptions {
   readonly name: string
   readonly limit: RateLimit
   readonly queryTimeoutMs?: number | undefined
+  /** Told for each slot that was not to be had at once, how long it took. */
+  readonly onWait?: ((milliseconds: number) => void) | undefined
 }
 
 /** The budget that all processes on one database share, kept in figi_private.api_budgets by the database's clock. */
@@ -60,20 +62,28 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
   )
 
-  /** Reserves the next slot and waits for it; false where the request cannot go then after all. */
-  async function waitForSlot(signal: AbortSignal | undefined, mayBeLate: boolean): Promise<boolean> {
+  /** Reserves the next slot and waits for it; 'passed' where the request cannot go then after all. */
+  async function waitForSlot(
+    signal: AbortSignal | undefined,
+    mayBeLate: boolean,
+  ): Promise<'at once' | 'waited' | 'passed'> {
     const waitMs = await slots.load(true)
-    if (waitMs <= 0) return true
+    if (waitMs <= 0) return 'at once'
     const dueAt = performance.now() + waitMs
     await sleepFor(waitMs, signal)
-    if ((await blocks.load(true)) > 0) return false
-    return mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
+    if ((await blocks.load(true)) > 0) return 'passed'
+    const isInTime = mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
+    return isInTime ? 'waited' : 'passed'
   }
 
   async function acquire(signal?: AbortSignal): Promise<void> {
+    const startedAt = performance.now()
     for (let tries = 0; ; tries += 1) {
       signal?.throwIfAborted()
-      if (await waitForSlot(signal, tries >= slotsGivenUp)) return
+      const slot = await waitForSlot(signal, tries >= slotsGivenUp)
+      if (slot === 'passed') continue
+      if (slot === 'waited' || tries > 0) options.onWait?.(performance.now() - startedAt)
+      return
     }
   }
 

@@ -10,6 +10,8 @@ import type { TimeOfRow } from './row_times.ts'
 export interface EnricherOptions extends ResolverOptions {
   readonly holdings: Holdings
   readonly timeOf: TimeOfRow
+  /** Told of each row that has identifiers, and none that is valid. */
+  onInvalid?(): void
   /** Told after each block that is written and each answer that was fetched. */
   onProgress?(): void
   /** Told what is odd about the file. */
@@ -188,6 +190,8 @@ export class Enricher {
       this.#distinct.add(identifier.value)
       identifiers.push(identifier)
     }
+    if (identifiers.length === 0 && row.identifiers.some((text) => text.trim() !== ''))
+      this.#options.onInvalid?.()
     if (identifiers.length > 1) identifiers.sort(cusipsFirst)
     return identifiers.length === 0 ? nothing : { identifiers, asOf: asOf ?? null }
   }

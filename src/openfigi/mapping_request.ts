@@ -25,6 +25,8 @@ export interface MappingRequest {
   readonly jobs: readonly MappingJob[]
   readonly signal?: AbortSignal | undefined
   readonly maxResponseBytes?: number | undefined
+  /** Told the status as soon as it is there, whatever then becomes of the answer. */
+  readonly onStatus?: ((status: number) => void) | undefined
 }
 
 export interface MappingResponse {
@@ -80,6 +82,7 @@ async function exchange(options: MappingRequest, signal: AbortSignal): Promise<M
     sent.then((late) => late.body.on('error', () => {}).destroy()).catch(() => {})
     throw error
   })
+  options.onStatus?.(statusCode)
   const rateLimit = readRateLimit(headers, Date.now())
   if (statusCode !== 200) {
     const text = await readErrorText(body)

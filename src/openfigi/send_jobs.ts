@@ -1,7 +1,6 @@
 import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatiel'
 import type { Dispatcher } from 'undici'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
-import { PgfigiError } from '../errors/pgfigi_error.ts'
 import type { Answer } from './answer_schema.ts'
 import type { Budget } from './budget.ts'
 import type { Circuit } from './circuit.ts'
@@ -19,7 +18,7 @@ export interface OpenFigiLogger {
 /** One request as it went over the wire, for counters. */
 export interface RequestInfo {
   readonly jobs: number
-  /** Null where no answer came. */
+  /** As the server sent it, also with what is no answer; null where nothing came. */
   readonly status: number | null
   readonly milliseconds: number
   /** Null where every job has its answer. */
@@ -106,7 +105,8 @@ async function postAndReport(
   signal: AbortSignal,
 ): Promise<MappingResponse> {
   const started = performance.now()
-  const report = (status: number | null, error: unknown) => {
+  let status: number | null = null
+  const report = (error: unknown) => {
     const info = { jobs: jobs.length, status, milliseconds: performance.now() - started, error }
     options.logger?.debug({ jobs: info.jobs, status, milliseconds: info.milliseconds }, 'OpenFIGI request')
     try {
@@ -116,11 +116,18 @@ async function postAndReport(
     }
   }
   try {
-    const response = await postMapping({ ...options, jobs, signal })
-    report(200, null)
+    const response = await postMapping({
+      ...options,
+      jobs,
+      signal,
+      onStatus: (code) => {
+        status = code
+      },
+    })
+    report(null)
     return response
   } catch (error) {
-    report(statusOf(error), error)
+    report(error)
     throw error
   }
 }
@@ -151,12 +158,6 @@ function nextBackoff(
     initialDelay: baseMs,
     maxDelay: maxMs,
   }).next()
-}
-
-function statusOf(error: unknown): number | null {
-  return error instanceof PgfigiError && 'status' in error && typeof error.status === 'number'
-    ? error.status
-    : null
 }
 
 function messageOf(error: unknown): string {

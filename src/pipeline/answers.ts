@@ -1,3 +1,4 @@
+import type { Counting } from '../counting/tally.ts'
 import type { ResolvedMapping } from '../database/lookups.ts'
 import type { Answer } from '../database/requests.ts'
 import type { Identifier } from '../identifiers.ts'
@@ -17,6 +18,11 @@ export function answerOf(identifier: Identifier, outcome: Outcome): Answer {
     ...listingColumns(listing),
     alternatives: alternatives.length === 0 ? null : alternatives,
   }
+}
+
+/** Counts what OpenFIGI answered, identifier by identifier. */
+export function countAnswers(counting: Counting, answers: readonly Answer[]): void {
+  for (const { outcome } of answers) counting.add('openfigi_answers', { outcome })
 }
 
 /** The row that resolve_mapping would give for an answer that could not be written yet; null where nothing came of it. */

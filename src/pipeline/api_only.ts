@@ -1,8 +1,9 @@
+import type { Counting } from '../counting/tally.ts'
 import type { Answer } from '../database/requests.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
 import type { OpenFigi, Outcome, RoundRequest } from '../openfigi/fetch_round.ts'
-import { answerOf } from './answers.ts'
+import { answerOf, countAnswers } from './answers.ts'
 import { keyOf, Wanted } from './wanted.ts'
 
 /** An answer that the database does not have yet. receivedAt is on the monotonic clock: a clock that jumps makes no wrong age. */
@@ -14,6 +15,7 @@ interface Kept {
 export interface ApiOnlyOptions {
   readonly openfigi: OpenFigi
   readonly logger: Logger
+  readonly counting: Counting
   /** Answers kept until the database is back; beyond that the oldest are forgotten. Zero keeps none. */
   readonly maxKept: number
 }
@@ -43,9 +45,14 @@ export class ApiOnly {
     return this.#kept.size
   }
 
+  /** What is kept of it. */
+  kept(identifier: Identifier): Kept | undefined {
+    return this.#kept.get(keyOf(identifier))
+  }
+
   /** A kept answer, or one from OpenFIGI. Rejects where OpenFIGI cannot be asked. */
   async answer(identifier: Identifier): Promise<Kept> {
-    const known = this.#kept.get(keyOf(identifier))
+    const known = this.kept(identifier)
     if (known) return known
     const before = this.#wanted.size
     const fetched = this.#wanted.add(identifier)
@@ -53,7 +60,7 @@ export class ApiOnly {
     this.#loop ??= this.#run()
     const answer = await fetched
     if (!answer) throw new Error(`No answer was kept for ${keyOf(identifier)}`)
-    return this.#kept.get(keyOf(identifier)) ?? { answer, receivedAt: performance.now() }
+    return this.kept(identifier) ?? { answer, receivedAt: performance.now() }
   }
 
   /** Keeps answers that could not be written. */
@@ -131,6 +138,7 @@ export class ApiOnly {
       return
     }
     const answer = answerOf(identifier, outcome)
+    countAnswers(this.#options.counting, [answer])
     if (answer.outcome === 'unfiltered') {
       this.#unfiltered.push(identifier)
       return

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
+import { type Counting, countsNothing } from '../counting/tally.ts'
 import type { Sql } from '../database/connect.ts'
 import type { Answer } from '../database/requests.ts'
 import { budgetName, createSharedBudget } from '../database/shared_budget.ts'
@@ -14,22 +15,29 @@ export function createFetcher(
   parts: {
     sql: Sql
     logger: Logger
+    counting?: Counting
     dispatcher?: Dispatcher | undefined
     leaseMs?: number | undefined
     queryTimeoutMs?: number | undefined
     onUnrecorded?: (answers: readonly Answer[], receivedAt: number) => void
   },
 ): Fetcher {
-  const budget = createSharedBudget(parts.sql, {
+  const { counting = countsNothing, sql, logger, dispatcher } = parts
+  const budget = createSharedBudget(sql, {
     name: budgetName(config.apiUrl, config.apiKey),
     limit: config.rateLimit,
     queryTimeoutMs: parts.queryTimeoutMs,
+    onWait(milliseconds) {
+      counting.add('budget_waits', {})
+      counting.add('budget_wait_milliseconds', {}, Math.round(milliseconds))
+    },
   })
   const gate = createGate(budget)
   return new Fetcher({
     ...parts,
+    counting,
     gate,
-    openfigi: openFigiFrom(config, { budget: gate, logger: parts.logger, dispatcher: parts.dispatcher }),
+    openfigi: openFigiFrom(config, { budget: gate, logger, counting, dispatcher }),
     maxInFlight: Math.min(config.rateLimit.capacity, 50),
   })
 }

@@ -1,3 +1,4 @@
+import { type Counting, countsNothing } from '../counting/tally.ts'
 import type { Sql } from '../database/connect.ts'
 import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { isAway } from '../database/faults.ts'
@@ -17,7 +18,7 @@ import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
 import type { OpenFigi } from '../openfigi/fetch_round.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
-import { answerOf } from './answers.ts'
+import { answerOf, countAnswers } from './answers.ts'
 import type { Gate } from './gate.ts'
 import { Leases } from './leases.ts'
 import { Recorder } from './recorder.ts'
@@ -29,6 +30,7 @@ export interface FetcherOptions {
   /** The gate in front of the budget that `openfigi` takes its slots from. */
   readonly gate: Gate
   readonly logger: Logger
+  readonly counting?: Counting | undefined
   /** Requests under way at once, so that latency does not cost throughput. */
   readonly maxInFlight: number
   /** How long others leave our claims alone after we have died. */
@@ -273,6 +275,7 @@ export class Fetcher {
       if (outcome.kind === 'failed') failed.set(outcome.error, [...(failed.get(outcome.error) ?? []), claim])
       else answers.push(answerOf(claim.identifier, outcome))
     }
+    countAnswers(this.#options.counting ?? countsNothing, answers)
     for (const [error, claims] of failed) await this.#giveBack({ claimant, claims }, error)
     if (answers.length > 0) await this.#record(answers, receivedAt)
     for (const answer of answers) {

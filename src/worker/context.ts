@@ -1,4 +1,5 @@
 import { type Config, parseConfig, readEnvironment } from '../config.ts'
+import { ProcessCounting } from '../counting/process_counting.ts'
 import { connect, type Sql } from '../database/connect.ts'
 import { runningEmbedded } from '../database/embedded.ts'
 import { ConfigError } from '../errors/config_error.ts'
@@ -6,13 +7,21 @@ import { createLogger, type Logger } from '../log.ts'
 import { createFetcher } from '../pipeline/create_fetcher.ts'
 import type { Fetcher } from '../pipeline/fetcher.ts'
 
-/** What the tasks of one process share: connections, and the one fetcher. */
+/** What the tasks of one process share: connections, the one fetcher, and who counts. */
 export interface WorkerContext {
   readonly config: Config
   readonly sql: Sql
   readonly fetcher: Fetcher
+  readonly counting: ProcessCounting
   readonly logger: Logger
   close(): Promise<void>
+}
+
+export interface ContextOptions {
+  /** How long others leave our claims alone after we have died. */
+  readonly leaseMs?: number | undefined
+  /** Who counts, where that outlives the context. */
+  readonly counting?: ProcessCounting | undefined
 }
 
 let shared: Promise<WorkerContext> | null = null
@@ -31,23 +40,31 @@ export function openWorkerContext(
   config: Config,
   url: string,
   logger: Logger,
-  options: { leaseMs?: number | undefined } = {},
+  { leaseMs, counting: given }: ContextOptions = {},
 ): WorkerContext {
   const sql = connect(url, { max: 5, applicationName: 'pgfigi worker' })
-  const fetcher = createFetcher(config, { sql, logger, ...options })
+  const counting = given ?? workerCounting(sql, logger)
+  const fetcher = createFetcher(config, { sql, logger, counting, leaseMs })
   const context: WorkerContext = {
     config,
     sql,
     fetcher,
+    counting,
     logger,
     async close() {
       await fetcher.close()
+      if (!given) await counting.close()
       await sql.end({ timeout: 5 })
       if ((await shared) === context) shared = null
     },
   }
   shared = Promise.resolve(context)
   return context
+}
+
+/** Counts for a worker, and says every few seconds that it lives. */
+export function workerCounting(sql: Sql, logger: Logger): ProcessCounting {
+  return new ProcessCounting({ kind: 'worker', query: (query) => query(sql), isHeartbeat: true, logger })
 }
 
 /** The database of the environment, or the embedded one where it runs. */

@@ -2,14 +2,10 @@ import { run, Logger as WorkerLogger } from 'graphile-worker'
 import type { Config } from '../config.ts'
 import { pgUrl } from '../database/pg_url.ts'
 import type { Logger } from '../log.ts'
-import { openWorkerContext } from './context.ts'
+import { type ContextOptions, openWorkerContext } from './context.ts'
+import { countJobs } from './count_jobs.ts'
 import { drainAtStart } from './drain_at_start.ts'
 import { workerSettings } from './settings.ts'
-
-export interface WorkerOptions {
-  /** How long others leave our claims alone after we have died. */
-  readonly leaseMs?: number | undefined
-}
 
 /** graphile-worker with our tasks, and what these share. */
 export interface WorkerPool {
@@ -22,7 +18,7 @@ export async function startPool(
   config: Config,
   url: string,
   logger: Logger,
-  options: WorkerOptions,
+  options: ContextOptions,
 ): Promise<WorkerPool> {
   const { concurrentJobs, pollInterval, taskDirectory, crontabFile, ...worker } = workerSettings
   const context = openWorkerContext(config, url, logger, options)
@@ -33,7 +29,7 @@ export async function startPool(
     taskDirectory,
     crontabFile,
     noHandleSignals: true,
-    preset: { plugins: [drainAtStart], worker },
+    preset: { plugins: [countJobs, drainAtStart], worker },
     logger: new WorkerLogger(() => (level, message) => {
       if (level === 'error') logger.error({}, message)
       else if (level === 'warning') logger.warn({}, message)

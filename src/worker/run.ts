@@ -1,9 +1,11 @@
 import type { Config } from '../config.ts'
+import { connect } from '../database/connect.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
+import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
-import { startPool, type WorkerOptions, type WorkerPool } from './pool.ts'
+import { startPool, type WorkerPool } from './pool.ts'
 
 export interface RunningWorker {
   /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after. */
@@ -11,6 +13,9 @@ export interface RunningWorker {
   /** Claims no more, lets requests under way end for some seconds, gives the rest back. */
   stop(): Promise<void>
 }
+
+/** One; a second and a third only where one has gone dead. */
+const countingConnections = 3
 
 const restartPauseMs = 1_000
 
@@ -22,22 +27,28 @@ export async function startWorker(
   config: Config,
   url: string,
   logger: Logger,
-  options: WorkerOptions = {},
+  options: Pick<ContextOptions, 'leaseMs'> = {},
 ): Promise<RunningWorker> {
   const stopping = new AbortController()
-  const start = () =>
-    startPool(config, url, logger, options).catch((error) => {
-      throw explained(error)
-    })
   await requireDirectConnection(url)
-  let pool = await start()
+  const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
+  const counting = workerCounting(sql, logger)
+  const start = () => startPool(config, url, logger, { ...options, counting })
+  const endCounting = async () => {
+    await counting.close()
+    await sql.end({ timeout: 1 })
+  }
+  let pool = await start().catch(async (error) => {
+    await endCounting()
+    throw explained(error)
+  })
 
   async function startAgain(): Promise<WorkerPool | null> {
     for (;;) {
       await sleepFor(restartPauseMs, stopping.signal).catch(() => {})
       if (stopping.signal.aborted) return null
       try {
-        return await startPool(config, url, logger, options)
+        return await start()
       } catch (error) {
         if (!isAway(error)) throw explained(error)
       }
@@ -56,7 +67,7 @@ export async function startWorker(
     }
   }
 
-  const ended = supervise()
+  const ended = supervise().finally(endCounting)
   ended.catch(() => {})
   return {
     ended,

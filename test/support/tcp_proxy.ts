@@ -9,6 +9,8 @@ export interface TcpProxy extends AsyncDisposable {
   block(): void
   /** What has been held back arrives, as by TCP's retransmissions. */
   unblock(): void
+  /** Ends all connections; new ones are taken. */
+  cut(): void
   /** Everything that was sent to the server so far, as Latin-1. */
   sent(): string
 }
@@ -52,6 +54,9 @@ async function startTcpProxy(target: { host: string; port: number }): Promise<Tc
     unblock() {
       isBlocked = false
       for (const socket of sockets) socket.resume()
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy()
     },
     sent: () => Buffer.concat(sent).toString('latin1'),
     async [Symbol.asyncDispose]() {

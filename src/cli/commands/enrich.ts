@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Counting } from '../../counting/tally.ts'
 import type { Enricher, Summary } from '../../enrich/enricher.ts'
 import type { Identifier } from '../../identifiers.ts'
 import { collected } from '../collected.ts'
@@ -76,11 +77,18 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
   const { within } = await import('../../database/deadline.ts')
+  const { ProcessCounting } = await import('../../counting/process_counting.ts')
+  const { countFileLookups, withoutLookups } = await import('../../enrich/count_lookups.ts')
   const { column: columns, asOfColumn: dateColumn } = options
   await using file = await holdingsFile(path, { columns, dateColumn }, context)
   const isFile = options.output !== undefined && options.output !== '-'
   await using target = isFile ? await fileTarget(options.output, context) : stdoutTarget(context)
   await using connection = await openConnection(context, { max: 3, applicationName: 'pgfigi enrich' })
+  await using counting = new ProcessCounting({
+    kind: 'command',
+    query: (query) => query(connection.sql),
+    logger: connection.logger,
+  })
   await using openedLater = new AsyncDisposableStack()
   const config = await context.config()
   const isShown = context.stderr.isTTY && (isFile || !context.stdout.isTTY)
@@ -96,13 +104,18 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   const enricher = new Enricher({
     holdings: file.holdings,
     timeOf: options.asOfColumn === undefined ? oneTime(options.asOf, now) : ownTimes(now),
-    lookUp: (identifiers, asOf) =>
-      within(
-        lookupDeadlineMs,
-        'The database',
-        knownMappings(connection.sql, identifiers, { asOf, maxAgeDays, isRequesting: options.fetch }),
-      ),
-    fetch: options.fetch ? fetcherOpenedLater(context, openedLater) : undefined,
+    lookUp: async (identifiers, asOf) => {
+      const query = knownMappings(connection.sql, identifiers, {
+        asOf,
+        maxAgeDays,
+        isRequesting: options.fetch,
+      })
+      const answers = await within(lookupDeadlineMs, 'The database', query)
+      countFileLookups(counting, identifiers, answers, { isFetching: options.fetch && asOf === null })
+      return answers
+    },
+    fetch: options.fetch ? fetcherOpenedLater(context, openedLater, withoutLookups(counting)) : undefined,
+    onInvalid: () => counting.add('lookups', { type: 'unknown', status: 'invalid', source: 'process' }),
     onWarning: say,
     onProgress: () => {
       calls += 1
@@ -118,11 +131,11 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
 }
 
 /** A client is only opened for the first identifier that has to be fetched. */
-function fetcherOpenedLater(context: Context, stack: AsyncDisposableStack) {
+function fetcherOpenedLater(context: Context, stack: AsyncDisposableStack, counting: Counting) {
   const open = async () => {
     keepHeapSmall() // from here on OpenFIGI sets the pace
     const { openSession } = await import('../session.ts')
-    return stack.use(await openSession(context, {})).client
+    return stack.use(await openSession(context, {}, { counting })).client
   }
   let client: ReturnType<typeof open> | undefined
   return async (identifier: Identifier) => {

@@ -1,0 +1,130 @@
+import type { Sql } from 'postgres'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseConfig } from '../../src/config.ts'
+import type { Resolution } from '../../src/index.ts'
+import { silentLogger } from '../../src/log.ts'
+import { startWorker } from '../../src/worker/run.ts'
+import { forkProgram } from '../support/child.ts'
+import { withClients } from '../support/client_stage.ts'
+import { counted, countedLookups, sum } from '../support/counted.ts'
+import { withDatabase } from '../support/database.ts'
+import { makeCusip } from '../support/identifiers_maker.ts'
+import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
+
+const test = suite('what is counted')
+
+const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
+
+/** As the counter says it. */
+function requestsOf(sim: Simulator): Record<string, number> {
+  const { unanswered, ...byStatus } = sim.countByStatus()
+  return unanswered === undefined ? byStatus : { ...byStatus, none: unanswered }
+}
+
+/** What OpenFIGI answers with errors would be asked for again and again, for 40 seconds: it is taken away. */
+async function isDone(sql: Sql): Promise<boolean> {
+  await sql`delete from figi_private.fetch_requests where attempts > 0 and claimed_by is null`
+  const [row] = await sql<
+    [{ waiting: number }]
+  >`select count(*)::int as waiting from figi_private.fetch_requests`
+  return row.waiting === 0
+}
+
+test('agrees with what OpenFIGI has seen, request by request and code by code, whatever goes wrong', () =>
+  withClients(
+    async ({ client, sim, sql, url }) => {
+      const apiUrl = sim.url
+      const config = parseConfig({
+        DATABASE_URL: url,
+        OPENFIGI_API_URL: apiUrl,
+        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_RATE_LIMIT: '20/400ms',
+        OPENFIGI_TIMEOUT_MS: '500',
+      })
+      const options = { rateLimit: '20/400ms', timeoutMs: 500 }
+      const clients = [1, 2, 3].map(() => client(options))
+      const worker = await startWorker(config, url, silentLogger)
+      sim.poison(makeCusip(3))
+      for (const fault of [
+        { status: 429, retryAfter: 1 },
+        { status: 500, times: 2 },
+        { status: 503, body: '<h1>Sorry</h1>' },
+        { kind: 'html' },
+        { kind: 'notJson' },
+        { kind: 'emptyBody' },
+        { kind: 'truncated' },
+        { kind: 'wrongLength' },
+        { kind: 'reset' },
+        { kind: 'hang' },
+        { kind: 'jobErrors', filtered: true },
+        { status: 408 },
+        { kind: 'slowDrip', overMs: 1_500 },
+      ] as const)
+        sim.fail({ probability: 0.5, times: 1, ...fault })
+
+      const resolutions: Resolution[] = []
+      const resolveAll = async (values: readonly string[]) => {
+        const each = clients.flatMap((one) => values.map((value) => one.resolve(value)))
+        resolutions.push(...(await Promise.all(each)))
+      }
+      await resolveAll(range(0, 150))
+      await sql`select from public.resolve_mappings('CUSIP', ${range(1_000, 1_500)})`
+      await resolveAll(range(100, 200))
+      assert.is(sim.pendingFaults(), 0, 'every fault has been met')
+      await until('nothing is left to be fetched', () => isDone(sql), 30)
+      await Promise.all(clients.map((one) => one.close()))
+      await worker.stop()
+
+      const seen = requestsOf(sim)
+      assert.equal(await counted(sql, 'openfigi_requests', ['code']), seen)
+      console.log(`\n    ${JSON.stringify(seen)}`)
+      for (const code of ['200', '400', '408', '413', '429', '500', '503', 'none'])
+        assert.ok(seen[code], code)
+      assert.is(sum(await countedLookups(sql)), resolutions.length)
+      const answers = await counted(sql, 'openfigi_answers', ['outcome'])
+      assert.ok((answers.listing ?? 0) > 1_000 && (answers.error ?? 0) > 0 && (answers.none ?? 0) > 0)
+      const waits = await counted(sql, 'budget_waits', [])
+      const milliseconds = await counted(sql, 'budget_wait_milliseconds', [])
+      assert.ok(sum(waits) > 0 && sum(waits) <= sum(seen), JSON.stringify(waits))
+      assert.ok(sum(milliseconds) > sum(waits), JSON.stringify(milliseconds))
+      const jobs = await counted(sql, 'worker_jobs', ['task', 'outcome'])
+      assert.ok((jobs['fetch_mappings done'] ?? 0) >= 1, JSON.stringify(jobs))
+      const processes = await sql`select kind from figi_private.processes`
+      assert.equal([...processes], [], 'all have ended in order')
+    },
+    { limit: { requests: 1_000, windowMs: 1_000 }, jobsPerRequest: { key: 40 } },
+  ))
+
+test('of one that is killed is what it did until ten seconds before, and of one that ends all', () =>
+  withSimulator({ limit: { requests: 1_000, windowMs: 1_000 } }, (sim) =>
+    withDatabase(async ({ sql, url }) => {
+      const options = { dbUrl: url, apiUrl: sim.url, apiKey: 'key', rateLimit: '1000/1s' }
+      await using killed = await forkProgram('client_process.ts', options)
+      await using ended = await forkProgram('client_process.ts', options)
+      const startedAt = performance.now()
+      await killed.ask({ inputs: range(0, 100) })
+      await until('it is in the database', async () => sum(await countedLookups(sql)) === 100)
+      assert.ok(performance.now() - startedAt < 10_000)
+      const [process] = await sql`select kind, pid, latest_migration, worker_ids from figi_private.processes`
+      assert.equal(
+        { ...process },
+        { kind: 'client', pid: killed.pid, latest_migration: '000003', worker_ids: [] },
+      )
+      await ended.ask({ inputs: range(0, 50) })
+      await killed.ask({ inputs: range(0, 10) })
+      await killed.end('SIGKILL')
+      await ended.end('SIGTERM')
+      const lookups = await countedLookups(sql)
+      const pids = await sql<{ pid: number }[]>`select pid from figi_private.processes`
+      assert.equal(
+        pids.map(({ pid }) => pid),
+        [killed.pid],
+      )
+      assert.is(sum(lookups), 150)
+      assert.is(lookups['CUSIP miss openfigi'], 100)
+    }),
+  ))
+
+test.run()
