@@ -1248,12 +1248,17 @@ AS $function$
     where o.priority = 0
   ) oldest
   cross join (
-    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    select
+      count(*) as count,
+      case
+        when count(*) > 10000 then 'more than 10,000 requests wait'
+        else figi_private.count_in_words(count(*), 'request waits', 'requests wait')
+      end as words
     from (
       select
       from figi_private.fetch_requests r
       where r.gave_up_at is null
-      limit 100001
+      limit 10001
     ) counted
   ) waiting
 $function$;
@@ -1464,16 +1469,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
