@@ -1469,16 +1469,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
