@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:8cbd9a1693227ca29e7ff16838f595c404830e62
+--! Hash: sha1:136506595b8f4ca7729e32a5fa3e79e920faaf98
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1000,26 +1000,23 @@ declare
   v_values text[];
   v_ids bigint[];
   v_ended jsonb;
-  v_counts jsonb := '[]';
+  v_counts jsonb := jsonb '[]';
 begin
   perform figi_private.lock_queue();
 
   loop
     v_now := clock_timestamp();
 
-    select h.* into v_filtered
-    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
+    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    select h.* into v_unfiltered
-    from figi_private.head_of_round(
+    v_unfiltered := figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    ) h;
+    );
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      select h.* into v_unfiltered
-      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
+      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
     end if;
 
     v_filtered_in_flight := exists (
