@@ -90,6 +90,7 @@ test('an identifier is looked up, fetched, and renamed; what comes of it appears
         await page.getByRole('heading', { name, level: 1 }).waitFor()
       }
       assert.equal(await page.locator('#actions tbody th').allTextContents(), ['Fetch', 'Fetch'])
+      await page.locator('#processes tbody th', { hasText: 'Worker' }).waitFor()
       await page.getByRole('button', { name: 'Log out' }).click()
       await page.getByLabel('Password').waitFor()
       assert.equal(complaints, [])
