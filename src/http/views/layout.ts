@@ -80,7 +80,7 @@ const htmxConfig = JSON.stringify({
   includeIndicatorCSS: false,
   history: false,
   defaultTimeout: 10_000,
-  morphIgnore: ['data-htmx-powered', 'open', 'data-drawn'],
+  morphIgnore: ['data-htmx-powered', 'open'],
   morphSkipChildren: '.canvas',
   noSwap: ['204', '304', '4xx', '5xx'],
 })
