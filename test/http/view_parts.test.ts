@@ -126,29 +126,26 @@ test('Markdown becomes headings, lists, code, tables and links to other runbooks
       '|---|---|',
       '| [x](gave_up.md#how) | [y](../scaling.md) |',
       '',
-      '<script>alert(1)</script> [bad](javascript:alert(1))',
+      'A [bad](javascript:alert(1)) link.',
+      '',
+      '<script>alert(1)</script>',
+      '',
       '```',
       'not closed',
     ].join('\n'),
     { heading: 2 },
   )
   assert.is(
-    html.replaceAll('\n', '|'),
+    html.replaceAll(/\n(?=<|&#)|\n$/g, ''),
     [
       '<h2>Top</h2>',
-      '<p>Some <code>code &#60;b&#62;</code> and <strong>strong</strong>.',
-      'Same paragraph.</p>',
-      '<ol><li>one<pre tabindex="0"><code>select 1;||  indented</code></pre></li><li>two<ul><li>inner</li></ul></li></ol>',
+      '<p>Some <code>code &lt;b&gt;</code> and <strong>strong</strong>.\nSame paragraph.</p>',
+      '<ol><li>one<pre tabindex="0"><code>select 1;\n\n  indented</code></pre></li><li>two<ul><li>inner</li></ul></li></ol>',
       '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table><thead><tr><th scope="col">a</th><th scope="col">b</th></tr></thead><tbody><tr><td><a href="/runbooks/gave_up">x</a></td><td>y (<code>../scaling.md</code>)</td></tr></tbody></table></div>',
-      '<p>&#60;script&#62;alert(1)&#60;/script&#62; bad (<code>javascript:alert(1</code>))</p>',
+      '<p>A bad (<code>javascript:alert(1)</code>) link.</p>',
+      '&#60;script&#62;alert(1)&#60;/script&#62;',
       '<pre tabindex="0"><code>not closed</code></pre>',
-    ].join('|'),
-  )
-  fc.assert(
-    fc.property(fc.array(fc.constantFrom(...'#`*-|[]()<1. \n~x'), { maxLength: 80 }), (letters) => {
-      assert.type(markdown(letters.join(''), { heading: 2 }), 'string')
-    }),
-    { numRuns: 500 },
+    ].join(''),
   )
 })
 
