@@ -5,17 +5,22 @@ import { Interruption } from './interruption.ts'
 import { tell } from './output.ts'
 import { UsageError } from './usage_error.ts'
 
-/** Says on stderr what went wrong, in a sentence that a person can act on; the exit code. */
+/**
+ * Says on stderr what went wrong, in a sentence that a person can act on; the exit code. Drivers put what they were given
+ * into what they throw: secrets are taken out.
+ */
 export async function report(thrown: unknown, context: Context): Promise<number> {
   const error = context.signal.aborted ? context.signal.reason : thrown
   if (error instanceof Interruption) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said it
   const { ConfigError } = await import('../errors/config_error.ts')
+  const { secretsOf, withoutSecrets } = await import('../secrets.ts')
   const config = await context.config().catch(() => null)
+  const secrets = config === null ? [] : secretsOf(config)
   const mark = styleText('red', 'error:', { stream: context.stderr })
-  tell(context, `${mark} ${withoutSecrets(await sentenceOf(error), config)}`)
+  tell(context, `${mark} ${withoutSecrets(await sentenceOf(error), secrets)}`)
   if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
-    tell(context, withoutSecrets(inspect(error), config))
+    tell(context, withoutSecrets(inspect(error), secrets))
   return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
 }
 
@@ -29,13 +34,4 @@ async function sentenceOf(error: unknown): Promise<string> {
   }
   const message = error instanceof Error ? error.message : String(error)
   return `Something unexpected happened: ${message}. LOG_LEVEL=debug shows where.`
-}
-
-/** Drivers put what they were given into what they throw. */
-function withoutSecrets(text: string, config: Awaited<ReturnType<Context['config']>> | null): string {
-  const passwords = [config?.databaseUrl, config?.databaseReadUrl].map(
-    (url) => URL.parse(url ?? '')?.password,
-  )
-  const secrets = [config?.apiKey, ...passwords.filter(Boolean).map((password) => `:${password}@`)]
-  return secrets.reduce<string>((left, secret) => (secret ? left.replaceAll(secret, '[secret]') : left), text)
 }

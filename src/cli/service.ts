@@ -1,7 +1,7 @@
 import { type Config, defaultJobsPerRequest } from '../config.ts'
 import { migrateUp, requireMigrated } from '../database/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../database/open.ts'
-import type { createLogger } from '../log.ts'
+import type { Logger } from '../log.ts'
 import { type RunningWorker, startWorker } from '../worker/run.ts'
 
 /** A worker on its database. Disposing of it stops the worker first and gives the database back last. */
@@ -13,7 +13,7 @@ export interface Service extends AsyncDisposable {
 /** Brings up the database, where it is the embedded one, and the worker; with `migrates` the schema before it. */
 export async function startService(
   config: Config,
-  logger: ReturnType<typeof createLogger>,
+  logger: Logger,
   { migrates, signal }: { migrates: boolean; signal: AbortSignal },
 ): Promise<Service> {
   const database = await openDatabase(config, logger)

@@ -28,7 +28,7 @@ async function start(context: Context): Promise<number> {
   const { startService } = await import('../service.ts')
   const { runUntilInterrupted } = await import('../run_service.ts')
   const config = await context.config()
-  const logger = createLogger(config.logLevel)
+  const logger = createLogger(config)
   const service = await startService(config, logger, { migrates: true, signal: context.signal })
   return runUntilInterrupted(service, context, () => introduce(service, config, context))
 }
