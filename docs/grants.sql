@@ -76,6 +76,17 @@ grant execute on function figi_private.counts_since(timestamptz, interval) to pg
 grant execute on function figi_private.sizes_since(timestamptz, interval) to pgfigi_monitor;
 grant execute on function figi_private.counter_totals() to pgfigi_monitor;
 grant execute on function figi_private.gauges() to pgfigi_monitor;
+grant execute on function public.health_checks(boolean, text) to pgfigi_monitor;
+grant execute on function figi_private.page_requests(text, integer) to pgfigi_monitor;
+grant execute on function figi_private.page_request_of(text, text) to pgfigi_monitor;
+grant execute on function figi_private.page_negatives(integer) to pgfigi_monitor;
+grant execute on function figi_private.stale_at(timestamptz) to pgfigi_monitor;
+grant execute on function figi_private.page_bearers(text, integer) to pgfigi_monitor;
+grant execute on function figi_private.page_changes(integer) to pgfigi_monitor;
+grant execute on function figi_private.page_jobs(integer) to pgfigi_monitor;
+grant execute on function figi_private.page_processes() to pgfigi_monitor;
+grant execute on function figi_private.page_runs() to pgfigi_monitor;
+grant execute on function figi_private.page_actions(integer) to pgfigi_monitor;
 
 -- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no
 -- right on any table of pgfigi's either.
@@ -96,6 +107,13 @@ grant execute on function figi_private.record_answers(jsonb, interval) to pgfigi
 grant execute on function figi_private.pending_requests(text[], text[]) to pgfigi_worker;
 grant execute on function figi_private.next_claim_in() to pgfigi_worker;
 grant execute on function figi_private.queue_size() to pgfigi_worker;
+
+-- `pgfigi worker unlock`, and the buttons of the page.
+grant execute on function figi_private.unlock_dead_jobs() to pgfigi_worker;
+grant execute on function figi_private.act_fetch(text, text, text, text) to pgfigi_worker;
+grant execute on function figi_private.act_retry(text, text, text, text) to pgfigi_worker;
+grant execute on function figi_private.act_retry_all(text, text) to pgfigi_worker;
+grant execute on function figi_private.act_unlock(text, text) to pgfigi_worker;
 
 -- What `pgfigi import` writes with.
 grant execute on function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) to pgfigi_worker;

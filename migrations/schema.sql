@@ -3,6 +3,13 @@
 
 create schema figi_private;
 
+create type figi_private.health_measure as (
+  value numeric,
+  status text,
+  fact text,
+  remedy text
+);
+
 create type public.resolved_mapping as (
   identifier_type text,
   identifier_value text,
@@ -197,11 +204,15 @@ END),
 
 CREATE INDEX fetch_requests_claims ON figi_private.fetch_requests USING btree (claimed_until) WHERE (claimed_until IS NOT NULL);
 
+CREATE INDEX fetch_requests_gave_up ON figi_private.fetch_requests USING btree (gave_up_at) WHERE (gave_up_at IS NOT NULL);
+
 CREATE INDEX fetch_requests_identifier ON figi_private.fetch_requests USING btree (identifier_type, identifier_value);
 
 CREATE INDEX fetch_requests_queue ON figi_private.fetch_requests USING btree (unfiltered, priority, id) WHERE (gave_up_at IS NULL);
 
 CREATE INDEX fetch_requests_setbacks ON figi_private.fetch_requests USING btree (not_before) WHERE (setbacks > 0);
+
+CREATE INDEX minute_counts_answers ON figi_private.minute_counts USING btree (minute) WHERE (counter = 'openfigi_answers'::text);
 
 CREATE INDEX security_mappings_negatives ON public.security_mappings USING btree (last_fetched_date) WHERE (has_no_results AND (end_date IS NULL));
 
@@ -343,6 +354,88 @@ create view public.mapping_periods as
     alternatives
    FROM public.security_mappings m;
 
+CREATE OR REPLACE FUNCTION figi_private.act_fetch(p_who text, p_address text, p_identifier_type text, p_identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_value text := figi_private.normalized_or_raise(p_identifier_type, p_identifier_value);
+  v_type text := public.normalize_identifier_type(p_identifier_type);
+begin
+  -- What gave up within the last minute would not be asked for again.
+  if figi_private.retry_requests(v_type, v_value) = 0 then
+    perform figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
+  return figi_private.note_action(
+    p_who, p_address, 'fetch', format('%s %s', v_type, v_value),
+    format('%s %s is fetched again.', v_type, v_value) || figi_private.worker_hint()
+  );
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.act_retry(p_who text, p_address text, p_identifier_type text, p_identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_value text := figi_private.normalized_or_raise(p_identifier_type, p_identifier_value);
+  v_type text := public.normalize_identifier_type(p_identifier_type);
+  v_is_retried boolean := figi_private.retry_requests(v_type, v_value) > 0;
+begin
+  return figi_private.note_action(
+    p_who, p_address, 'retry', format('%s %s', v_type, v_value),
+    case
+      when v_is_retried then format('%s %s waits again.', v_type, v_value) || figi_private.worker_hint()
+      else format('No request for %s %s has given up.', v_type, v_value)
+    end
+  );
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.act_retry_all(p_who text, p_address text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_retried bigint := figi_private.retry_requests(null, null);
+begin
+  return figi_private.note_action(
+    p_who, p_address, 'retry_all', '',
+    case
+      when v_retried > 0 then
+        figi_private.count_in_words(v_retried, 'request waits', 'requests wait') || ' again.' || figi_private.worker_hint()
+      else 'No request has given up.'
+    end
+  );
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.act_unlock(p_who text, p_address text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_unlocked bigint := figi_private.unlock_dead_jobs();
+begin
+  return figi_private.note_action(
+    p_who, p_address, 'unlock', '',
+    case
+      when v_unlocked > 0 then
+        figi_private.count_in_words(v_unlocked, 'job of a dead worker is', 'jobs of dead workers are') || ' unlocked.'
+      else 'No job is held by a dead worker.'
+    end
+  );
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.add_counts(p_counts jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -456,6 +549,24 @@ BEGIN ATOMIC
             FROM unnest(add_periods.p_periods) p(id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at, updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector, source, alternatives, is_derived);
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.answers_between(p_from timestamp with time zone, p_until timestamp with time zone, OUT negatives bigint, OUT answers bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    coalesce(sum(counted.count) filter (where counted.outcome = 'none'), 0)::bigint,
+    coalesce(sum(counted.count) filter (where counted.outcome in ('none', 'listing')), 0)::bigint
+  from (
+    select c.labels ->> 'outcome' as outcome, c.count
+    from figi_private.minute_counts c
+    where c.counter = 'openfigi_answers'
+      and c.minute > p_from
+      and c.minute <= p_until
+    offset 0
+  ) counted
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.api_blocked_for(p_budget text)
  RETURNS interval
  LANGUAGE sql
@@ -466,6 +577,57 @@ AS $function$
   from figi_private.api_budgets b
   where b.budget = p_budget
     and isfinite(b.blocked_until)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.bloated_relations(p_min_bytes bigint)
+ RETURNS TABLE(relation text, is_index boolean, share numeric, bytes bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with tables as (
+    select c.oid, c.relname, c.relnamespace, pg_relation_size(c.oid) as bytes
+    from pg_class c
+    where c.relkind = 'r'
+      and (
+        c.relnamespace = 'figi_private'::regnamespace
+        or c.oid = to_regclass('public.security_mappings')
+        or c.oid in (select t.relid from pg_partition_tree(to_regclass('public.security_mappings')) t)
+      )
+  )
+  select
+    t.oid::regclass::text,
+    false,
+    round(pg_stat_get_dead_tuples(t.oid)::numeric / nullif(pg_stat_get_dead_tuples(t.oid) + pg_stat_get_live_tuples(t.oid), 0), 3),
+    t.bytes
+  from tables t
+  where t.bytes >= p_min_bytes
+    and pg_stat_get_dead_tuples(t.oid) >= 10000
+  union all
+  select
+    i.oid::regclass::text,
+    true,
+    greatest(round(1 - (i.reltuples * (12 + ceil(columns.width / 8.0) * 8) / 0.7)::numeric / i.bytes, 3), 0),
+    i.bytes
+  from (
+    select c.oid, c.reltuples, x.indkey, t.relname, t.relnamespace, pg_relation_size(c.oid) as bytes
+    from tables t
+    join pg_index x on x.indrelid = t.oid
+    join pg_class c on c.oid = x.indexrelid
+    join pg_am a on a.oid = c.relam and a.amname = 'btree'
+  ) i
+  cross join lateral (
+    select sum(coalesce(s.avg_width, 8)) as width
+    from unnest(i.indkey) as k (attnum)
+    join pg_attribute a on a.attrelid = (select x.indrelid from pg_index x where x.indexrelid = i.oid) and a.attnum = k.attnum
+    left join pg_stats s
+      on s.schemaname = i.relnamespace::regnamespace::text
+      and s.tablename = i.relname
+      and s.attname = a.attname
+      and not s.inherited
+  ) columns
+  where i.bytes >= greatest(p_min_bytes, 8192)
+    and i.reltuples >= 0
+    and columns.width is not null
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.block_api_budget(p_budget text, p_for interval)
@@ -480,6 +642,198 @@ begin
   on conflict (budget) do update
   set blocked_until = greatest(b.blocked_until, excluded.blocked_until);
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.broken_guards()
+ RETURNS TABLE(law text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with mappings as (
+    select c.oid, true as is_whole
+    from pg_class c
+    where c.oid = to_regclass('public.security_mappings')
+    union all
+    select t.relid, false
+    from pg_partition_tree(to_regclass('public.security_mappings')) t
+    where t.level > 0
+  )
+  select format('trigger %s is missing', wanted.name)
+  from (values ('forbid_overlap_after_insert'), ('forbid_overlap_after_update')) as wanted (name)
+  where not exists (
+    select
+    from pg_trigger t
+    join mappings m on m.oid = t.tgrelid and m.is_whole
+    where t.tgname = wanted.name
+  )
+  union all
+  select format('trigger %s on %s is disabled', t.tgname, t.tgrelid::regclass)
+  from mappings m
+  join pg_trigger t on t.tgrelid = m.oid
+  join pg_proc p on p.oid = t.tgfoid
+  where p.pronamespace = 'figi_private'::regnamespace
+    and t.tgenabled not in ('O', 'A')
+  union all
+  select format('constraint %s is missing', wanted.name)
+  from (values
+    ('security_mappings_identifier_is_well_formed'),
+    ('security_mappings_has_no_results_exactly_when_ticker_is_null'),
+    ('security_mappings_ticker_is_not_blank'),
+    ('security_mappings_period_is_not_empty'),
+    ('security_mappings_dates_are_finite'),
+    ('security_mappings_source_is_known'),
+    ('security_mappings_alternatives_is_an_array')
+  ) as wanted (name)
+  where not exists (
+    select
+    from pg_constraint c
+    join mappings m on m.oid = c.conrelid and m.is_whole
+    where c.conname = wanted.name
+  )
+  union all
+  select format('constraint %s on %s is not validated', c.conname, c.conrelid::regclass)
+  from mappings m
+  join pg_constraint c on c.conrelid = m.oid
+  where c.contype = 'c'
+    and not c.convalidated
+  union all
+  select format('unique index %s is missing', wanted.name)
+  from (values ('security_mappings_history'), ('security_mappings_one_open_row')) as wanted (name)
+  where not exists (
+    select
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    join mappings m on m.oid = i.indrelid and m.is_whole
+    where c.relname = wanted.name
+      and i.indisunique
+  )
+  union all
+  select format('unique index %s is not valid', i.indexrelid::regclass)
+  from mappings m
+  join pg_index i on i.indrelid = m.oid
+  where i.indisunique
+    and not (i.indisvalid and i.indisready and i.indislive)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.broken_laws(p_whole boolean)
+ RETURNS TABLE(law text, identifier_type text, identifier_value text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_pages numeric;
+  v_percent real := 100;
+  v_rows record;
+  v_counted record;
+begin
+  if not p_whole then
+    -- Some 40 rows fill a page: 25 pages are a thousand rows.
+    v_pages := (
+      pg_relation_size('public.security_mappings') + (
+        select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
+        from pg_partition_tree('public.security_mappings') t
+      )
+    ) / current_setting('block_size')::numeric;
+    v_percent := least(100, 2500 / greatest(v_pages, 1));
+  end if;
+
+  return query
+    select r.law, r.identifier_type, r.identifier_value
+    from figi_private.broken_rows(v_percent) r;
+
+  if not p_whole then
+    return query
+      select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
+      from figi_private.overlapping_in_sample(v_percent) o;
+  else
+    return query
+      select 'security_mappings_periods_do_not_overlap', o.identifier_type, o.identifier_value
+      from figi_private.overlapping_periods() o;
+  end if;
+
+  return query
+    select g.law, null::text, null::text
+    from figi_private.broken_guards() g;
+
+  if not p_whole then
+    return;
+  end if;
+
+  select
+    count(*) as periods,
+    count(*) filter (where m.end_date is null) as open_rows,
+    count(*) filter (where m.end_date is null and not m.has_no_results) as found,
+    count(*) filter (where m.end_date is null and m.has_no_results) as negatives,
+    count(*) filter (where m.end_date is not null) as ended
+  into v_rows
+  from public.security_mappings m;
+
+  select c.periods, c.open_rows
+  into v_counted
+  from figi_private.counts_by_index() c;
+  if v_counted.periods <> v_rows.periods then
+    law := format('index security_mappings_history has %s of %s rows', v_counted.periods, v_rows.periods);
+    return next;
+  end if;
+  if v_counted.open_rows <> v_rows.open_rows then
+    law := format('index security_mappings_one_open_row has %s of %s rows', v_counted.open_rows, v_rows.open_rows);
+    return next;
+  end if;
+
+  select coalesce(sum(c.found), 0) as found, coalesce(sum(c.negatives), 0) as negatives, coalesce(sum(c.ended), 0) as ended
+  into v_counted
+  from figi_private.mapping_counts c;
+  if (v_counted.found, v_counted.negatives, v_counted.ended) <> (v_rows.found, v_rows.negatives, v_rows.ended) then
+    law := format(
+      'mapping_counts says %s found, %s negatives, %s ended, and there are %s, %s, %s (figi_private.recount_mappings() puts that right)',
+      v_counted.found, v_counted.negatives, v_counted.ended, v_rows.found, v_rows.negatives, v_rows.ended
+    );
+    return next;
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.broken_rows(p_percent real)
+ RETURNS TABLE(law text, identifier_type text, identifier_value text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select distinct looked.law, looked.identifier_type, looked.identifier_value
+  from (
+    select
+      m.identifier_type,
+      m.identifier_value,
+      case
+        when case m.identifier_type
+          when 'CUSIP' then octet_length(m.identifier_value) = 9 and m.identifier_value ~ '^[0-9A-Z*@#]*[0-9]$'
+          when 'ISIN' then octet_length(m.identifier_value) = 12 and m.identifier_value ~ '^[A-Z][A-Z][0-9A-Z]*[0-9]$'
+          else false
+        end is false then 'security_mappings_identifier_is_well_formed'
+        when m.has_no_results <> (m.ticker is null) then 'security_mappings_has_no_results_exactly_when_ticker_is_null'
+        when m.ticker = '' then 'security_mappings_ticker_is_not_blank'
+        when m.start_date >= m.end_date then 'security_mappings_period_is_not_empty'
+        when (isfinite(m.start_date) and isfinite(m.end_date) and isfinite(m.last_fetched_date)) is false
+          then 'security_mappings_dates_are_finite'
+        when m.source not in ('openfigi', 'import', 'sec_ftd') then 'security_mappings_source_is_known'
+        when jsonb_typeof(m.alternatives) <> 'array' then 'security_mappings_alternatives_is_an_array'
+      end as law
+    from (
+      select s.*
+      from public.security_mappings s tablesample system (p_percent)
+      union all
+      (
+        select l.*
+        from public.security_mappings l
+        order by l.id desc
+        limit case when p_percent < 100 then 500 else 0 end
+      )
+    ) m
+  ) looked
+  where looked.law is not null
+  limit 100
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.budget_use(OUT used numeric, OUT blocked_for interval, OUT requests_per_second double precision)
@@ -539,6 +893,548 @@ AS $function$
     where c.kind is not null
     group by c.kind
   ) k
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_bloat()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    coalesce(worst.share, 0),
+    null,
+    case
+      when worst.relation is null then 'No table or index of pgfigi above 50 MB is bloated.'
+      when worst.is_index then format(
+        '%s%% of the index %s (%s) is more than its rows need.', round(worst.share * 100), worst.relation, pg_size_pretty(worst.bytes)
+      )
+      else format('%s%% of the rows of %s (%s) are dead.', round(worst.share * 100), worst.relation, pg_size_pretty(worst.bytes))
+    end,
+    case
+      when worst.is_index then format('Run: reindex index concurrently %s', worst.relation)
+      else format(
+        'Run: vacuum (analyze) %s; and see that autovacuum is on, and that no transaction has been open for hours.', worst.relation
+      )
+    end
+  from (select) always
+  left join (
+    select b.*
+    from figi_private.bloated_relations(50 * 1024 * 1024) b
+    where b.share > 0
+    order by b.share desc
+    limit 1
+  ) worst on true
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_budget_blocked()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    blocked.seconds,
+    null,
+    case
+      when blocked.seconds > 0 then
+        format('Nothing is sent to OpenFIGI for another %s.', figi_private.duration_in_words(blocked.seconds))
+      else 'The budget is open.'
+    end,
+    'OpenFIGI said so (429, or nothing remains); it opens by itself. See rate_limited: something else may use the same key.'
+  from (
+    select coalesce(max(greatest(round(extract(epoch from b.blocked_until - clock_timestamp()), 1), 0)), 0) as seconds
+    from figi_private.api_budgets b
+    where isfinite(b.blocked_until)
+  ) blocked
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_connections()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    round(used.count::numeric / allowed.count, 3),
+    null,
+    format('%s of %s connections are in use.', used.count, allowed.count),
+    'See who holds them (pg_stat_activity); lower the pools (PGFIGI_MAX_CONNECTIONS), put a pooler in between, or raise max_connections.'
+  from (
+    select count(*) as count
+    from pg_stat_activity a
+    where coalesce(a.backend_type, 'client backend') = 'client backend'
+      and a.datid is not null
+  ) used
+  cross join (select current_setting('max_connections')::integer as count) allowed
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_dead_jobs()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    count(*)::numeric,
+    null,
+    case count(*)
+      when 0 then 'No job is held by a worker that is gone.'
+      else format(
+        '%s by a worker that is gone, the oldest since %s.',
+        figi_private.count_in_words(count(*), 'job is held', 'jobs are held'),
+        figi_private.duration_in_words(figi_private.seconds_since(min(j.locked_at)))
+      )
+    end,
+    'pgfigi worker unlock lets them go; else they stay for four hours. What they were to fetch is fetched without them.'
+  from figi_private.our_jobs() j
+  where j.state = 'dead worker'
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_failed_jobs()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    count(*)::numeric,
+    null,
+    case count(*)
+      when 0 then 'No job has failed for good.'
+      else format(
+        '%s, the latest %s: %s.',
+        figi_private.count_in_words(count(*), 'job has failed for good', 'jobs have failed for good'),
+        (array_agg(j.task order by j.id desc))[1],
+        coalesce(quote_literal(left((array_agg(j.last_error order by j.id desc))[1], 100)), 'without an error')
+      )
+    end,
+    format(
+      'Mend what last_error says; then select graphile_worker.complete_jobs(array[%s]) clears them away.',
+      string_agg(j.id::text, ', ' order by j.id) filter (where j.place <= 10)
+    )
+  from figi_private.our_jobs() with ordinality
+    as j (id, task, state, run_at, attempts, max_attempts, locked_at, locked_by, last_error, place)
+  where j.state = 'failed'
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_gave_up()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    gave_up.count,
+    null,
+    case gave_up.count
+      when 0 then 'No request gave up.'
+      else format(
+        '%s, the latest: %s %s, %s.',
+        figi_private.count_in_words(gave_up.count, 'request gave up', 'requests gave up'),
+        latest.identifier_type, latest.identifier_value, coalesce(quote_literal(left(latest.last_error, 100)), 'without an error')
+      )
+    end,
+    'The page lists them with their errors under Requests, and retries them; a lookup asks anew, too.'
+  from (
+    select count(*) as count
+    from (
+      select
+      from figi_private.fetch_requests r
+      where r.gave_up_at is not null
+      limit 100001
+    ) counted
+  ) gave_up
+  left join (
+    select r.identifier_type, r.identifier_value, r.last_error
+    from figi_private.fetch_requests r
+    where r.gave_up_at is not null
+    order by r.gave_up_at desc
+    limit 1
+  ) latest on true
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_key_refused()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case when answered.last_at > refused.last_at then 0 else hour.count end,
+    null,
+    case
+      when hour.count = 0 then 'OpenFIGI refused no request within the last hour.'
+      when answered.last_at > refused.last_at then
+        format('OpenFIGI refused %s within the last hour, and has answered since.', figi_private.count_in_words(hour.count, 'request', 'requests'))
+      else
+        format('OpenFIGI refused %s within the last hour (401 or 403), and has answered none since.', figi_private.count_in_words(hour.count, 'request', 'requests'))
+    end,
+    'Put a valid key into OPENFIGI_API_KEY (free, from https://www.openfigi.com/api) and restart the worker.'
+  from (
+    select coalesce(sum(c.count), 0)::bigint as count
+    from figi_private.minute_counts c
+    where c.minute > statement_timestamp() - interval '1 hour'
+      and c.counter = 'openfigi_requests'
+      and c.labels ->> 'code' in ('401', '403')
+  ) hour
+  cross join (
+    select max(t.last_at) as last_at
+    from figi_private.count_totals t
+    where t.counter = 'openfigi_requests'
+      and t.labels ->> 'code' in ('401', '403')
+  ) refused
+  cross join (
+    select max(t.last_at) as last_at
+    from figi_private.count_totals t
+    where t.counter = 'openfigi_requests'
+      and t.labels ->> 'code' = '200'
+  ) answered
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_last_answer()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case when waiting.age > 60 then least(answer.age, waiting.age) else answer.age end,
+    case when waiting.age > 60 then null else 'ok' end,
+    case
+      when answer.age is null then 'OpenFIGI has not answered yet'
+      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(answer.age))
+    end || case
+      when waiting.age > 60 then format(', and requests have waited for %s.', figi_private.duration_in_words(waiting.age))
+      else '.'
+    end,
+    'The worker''s log says what its requests end with; see also worker_seen, key_refused and budget_blocked.'
+  from (
+    select figi_private.seconds_since(max(t.last_at)) as age
+    from figi_private.count_totals t
+    where t.counter = 'openfigi_requests'
+      and t.labels ->> 'code' = '200'
+  ) answer
+  cross join (
+    select figi_private.seconds_since(min(o.requested_at)) as age
+    from figi_private.oldest_requests() o
+  ) waiting
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_laws(p_whole boolean)
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    count(*)::numeric,
+    null,
+    case
+      when count(*) > 0 then format(
+        'Broken: %s%s.',
+        (array_agg(b.law || case when b.identifier_value is null then '' else format(' (%s %s)', b.identifier_type, b.identifier_value) end order by b.place))[1],
+        case when count(*) > 1 then format(', and %s more', count(*) - 1) else '' end
+      )
+      when p_whole then 'The laws of security_mappings hold in all of its rows.'
+      else 'The laws of security_mappings hold in a sample of its rows.'
+    end,
+    case
+      when p_whole then 'Put right what is named, as its owner.'
+      else 'pgfigi health --whole finds all there is; put right what is named, as the owner of the table.'
+    end
+  from figi_private.broken_laws(p_whole) with ordinality as b (law, identifier_type, identifier_value, place)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_migrations(p_latest_migration text)
+ RETURNS figi_private.health_measure
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_caller text := substring(p_latest_migration from '^\d{6}');
+  v_applied text;
+  v_expected text;
+  v_behind record;
+  v_remedy constant text := 'Run pgfigi migrate up, as the owner of the schema.';
+begin
+  if to_regclass('graphile_migrate.migrations') is not null then
+    select max(substring(m.filename from '^\d{6}'))
+    into v_applied
+    from graphile_migrate.migrations m;
+  end if;
+  if v_applied is null then
+    return row(null, 'fail', 'No migration is recorded in graphile_migrate.migrations.', v_remedy)::figi_private.health_measure;
+  end if;
+
+  v_expected := greatest(v_caller, (
+    select max(substring(p.latest_migration from '^\d{6}'))
+    from figi_private.processes p
+    where p.seen_at > clock_timestamp() - interval '1 minute'
+  ));
+  if v_expected > v_applied then
+    return row(
+      v_expected::integer - v_applied::integer, 'fail',
+      format('The database is at migration %s, and pgfigi at %s.', v_applied, v_expected), v_remedy
+    )::figi_private.health_measure;
+  end if;
+
+  select count(*) over () as count, p.kind, p.host, p.pid, p.version, substring(p.latest_migration from '^\d{6}') as knows
+  into v_behind
+  from figi_private.processes p
+  where p.seen_at > clock_timestamp() - interval '1 minute'
+    and substring(p.latest_migration from '^\d{6}') < v_applied
+  order by p.started_at
+  limit 1;
+  if v_behind.count > 0 then
+    return row(
+      0, 'warn',
+      format(
+        'The database is at migration %s; the %s with pid %s on %s (pgfigi %s)%s knows only %s.',
+        v_applied, v_behind.kind, v_behind.pid, v_behind.host, v_behind.version,
+        case when v_behind.count > 1 then format(', and %s more,', v_behind.count - 1) else '' end, v_behind.knows
+      ),
+      'Upgrade pgfigi there, and restart it.'
+    )::figi_private.health_measure;
+  end if;
+  if v_caller < v_applied then
+    return row(
+      0, 'warn', format('The database is at migration %s; the pgfigi that asks knows only %s.', v_applied, v_caller),
+      'Upgrade it.'
+    )::figi_private.health_measure;
+  end if;
+  return row(0, 'ok', format('The database is at migration %s, and nothing is pending.', v_applied), v_remedy)::figi_private.health_measure;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_negative_share()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    case when enough.is_so then round(shares.hour - shares.before, 4) end,
+    null,
+    case
+      when not enough.is_so then
+        format('OpenFIGI gave %s within the last hour: too few to tell.', figi_private.count_in_words(hour.answers, 'answer', 'answers'))
+      when shares.before is null then 'OpenFIGI gave no answers in the seven days before the last hour to compare with.'
+      else format(
+        'Of the last hour''s %s answers %s%% were "no such identifier", of those in the seven days before %s%%.',
+        hour.answers, round(shares.hour * 100), round(shares.before * 100)
+      )
+    end,
+    'Look at the latest negatives: a source of identifiers may send garbage, or OpenFIGI may be at fault. Clear nothing before you know.'
+  from figi_private.answers_between(statement_timestamp() - interval '1 hour', 'infinity') hour
+  cross join lateral (select hour.answers >= 50 as is_so) enough
+  left join lateral figi_private.answers_between(
+    statement_timestamp() - interval '7 days 1 hour', statement_timestamp() - interval '1 hour'
+  ) week on enough.is_so
+  cross join lateral (
+    select
+      hour.negatives::numeric / nullif(hour.answers, 0) as hour,
+      week.negatives::numeric / nullif(week.answers, 0) as before
+  ) shares
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_oldest_request()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    coalesce(oldest.age, 0),
+    null,
+    case
+      when waiting.count = 0 then 'Nothing waits to be fetched.'
+      when oldest.age is null then format('No lookup waits; %s in all.', waiting.words)
+      else format('The oldest lookup has waited for %s; %s in all.', figi_private.duration_in_words(oldest.age), waiting.words)
+    end,
+    'See that a worker runs (worker_seen), that OpenFIGI answers (last_answer), and whether the budget is blocked.'
+  from (
+    select figi_private.seconds_since(min(o.requested_at)) as age
+    from figi_private.oldest_requests() o
+    where o.priority = 0
+  ) oldest
+  cross join (
+    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    from (
+      select
+      from figi_private.fetch_requests r
+      where r.gave_up_at is null
+      limit 100001
+    ) counted
+  ) waiting
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_rate_limited()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    hour.count,
+    null,
+    format('OpenFIGI answered %s within the last hour with 429.', figi_private.count_in_words(hour.count, 'request', 'requests')),
+    'Something else uses the same key or address, or OPENFIGI_RATE_LIMIT is higher than OpenFIGI allows.'
+  from (
+    select coalesce(sum(c.count), 0)::bigint as count
+    from figi_private.minute_counts c
+    where c.minute > statement_timestamp() - interval '1 hour'
+      and c.counter = 'openfigi_requests'
+      and c.labels ->> 'code' = '429'
+  ) hour
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_replica_lag()
+ RETURNS figi_private.health_measure
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_lag numeric;
+  v_replicas record;
+begin
+  if pg_is_in_recovery() then
+    if exists (select from pg_stat_wal_receiver) and pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then
+      v_lag := 0;
+    else
+      v_lag := figi_private.seconds_since(pg_last_xact_replay_timestamp());
+    end if;
+    return row(
+      v_lag, null,
+      case
+        when v_lag is null then 'This is a replica that has replayed nothing yet.'
+        else format('This is a replica, %s behind.', figi_private.duration_in_words(v_lag))
+      end,
+      'See on the primary whether it streams (pg_stat_replication), and here for what holds up the replay.'
+    )::figi_private.health_measure;
+  end if;
+
+  select
+    count(*) as count,
+    count(r.state) as seen,
+    max(case when r.replay_lsn = pg_current_wal_lsn() then 0 else extract(epoch from r.replay_lag) end) as lag,
+    (array_agg(r.application_name order by r.replay_lag desc nulls last))[1] as name
+  into v_replicas
+  from pg_stat_replication r
+  where r.state is null
+    or r.state in ('streaming', 'catchup');
+  if v_replicas.count = 0 then
+    return row(null, 'ok', 'No replica follows this database.', '')::figi_private.health_measure;
+  end if;
+  if v_replicas.seen = 0 then
+    return row(
+      null, 'warn', 'Replicas follow this database, and the owner of health_checks may not see how far they are.',
+      format('Let a superuser run: grant pg_monitor to %I', current_user)
+    )::figi_private.health_measure;
+  end if;
+  v_lag := round(coalesce(v_replicas.lag, 0), 1);
+  return row(
+    v_lag, null,
+    format(
+      '%s; the slowest, %s, is %s behind.',
+      figi_private.count_in_words(v_replicas.count, 'replica follows', 'replicas follow'), v_replicas.name,
+      figi_private.duration_in_words(v_lag)
+    ),
+    'See there for long queries that hold up the replay (max_standby_streaming_delay), and for its disk and network.'
+  )::figi_private.health_measure;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_settings()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with levels as (
+    select
+      l.place,
+      format('pgfigi.health_%s_%s', l.name, level.name) as setting,
+      level.name as level,
+      l.name as check_name,
+      current_setting(format('pgfigi.health_%s_%s', l.name, level.name), true) as value,
+      figi_private.health_threshold(format('pgfigi.health_%s_%s', l.name, level.name), level.default_value) as threshold
+    from figi_private.health_list() l
+    cross join lateral (values ('warn', l.warns_at), ('fail', l.fails_at)) as level (name, default_value)
+  ),
+  -- As far as alter database and alter role have set them; those of a session cannot be listed.
+  kept as (
+    select distinct split_part(s.setting, '=', 1) as setting
+    from pg_db_role_setting d
+    cross join lateral unnest(d.setconfig) as s (setting)
+    where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
+  ),
+  faults as (
+    select 1 as rank, l.place, format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
+    union all
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold)
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select 3, 0, format('%s is no interval: %s', i.setting, quote_literal(left(i.value, 40)))
+    from (
+      select names.setting, current_setting(names.setting, true) as value
+      from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
+    ) i
+    where i.value <> ''
+      and not figi_private.is_interval(i.value)
+    union all
+    select 4, 0, format('%s is no setting of pgfigi', k.setting)
+    from kept k
+    where k.setting like 'pgfigi.health\_%'
+      and k.setting not in (select l.setting from levels l)
+  )
+  select
+    count(*)::numeric,
+    null,
+    case count(*)
+      when 0 then 'The settings pgfigi.* can be read.'
+      else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
+    end,
+    'Set it right with alter database ... set, or take it back with reset; until then the default counts. docs/health.md lists them.'
+  from faults f
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_stale_share()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    round(t.stale::numeric / nullif(t.found + t.negatives, 0), 4),
+    case when t.found + t.negatives < 100 then 'ok' end,
+    format(
+      '%s of %s current answers are older than %s.',
+      ltrim(to_char(t.stale, 'FM999,999,999,999')), ltrim(to_char(t.found + t.negatives, 'FM999,999,999,999')),
+      public.cache_max_age()
+    ),
+    'Let the worker refresh them (OPENFIGI_AUTO_REFRESH_STALE=true), or run pgfigi refresh.'
+  from figi_private.mapping_totals() t
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.check_worker_seen()
+ RETURNS figi_private.health_measure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select
+    worker.age,
+    case
+      when worker.age is null then case when waiting.age > 60 then 'fail' else 'warn' end
+    end,
+    case
+      when worker.age is not null then format('A worker was seen %s ago.', figi_private.duration_in_words(worker.age))
+      when waiting.age > 60 then
+        format('No worker runs, and requests have waited for %s.', figi_private.duration_in_words(waiting.age))
+      else 'No worker runs.'
+    end,
+    'Start one with pgfigi worker (or pgfigi start); where one should run, its log says why it does not.'
+  from (
+    select figi_private.seconds_since(max(p.seen_at)) as age
+    from figi_private.processes p
+    where p.kind = 'worker'
+  ) worker
+  cross join (
+    select figi_private.seconds_since(min(o.requested_at)) as age
+    from figi_private.oldest_requests() o
+  ) waiting
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.claim_requests(p_claimant text, p_max_identifiers integer, p_request_size integer, p_lease interval, p_wanted_types text[] DEFAULT NULL::text[], p_wanted_values text[] DEFAULT NULL::text[])
@@ -759,6 +1655,17 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.count_in_words(p_count bigint, p_one text, p_many text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when p_count > 100000 then 'more than 100,000 ' || p_many
+    else ltrim(to_char(p_count, 'FM999,999')) || ' ' || case p_count when 1 then p_one else p_many end
+  end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.counter_totals()
  RETURNS TABLE(counter text, labels jsonb, total bigint, last_at timestamp with time zone)
  LANGUAGE sql
@@ -770,21 +1677,57 @@ AS $function$
   order by t.counter, t.labels
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.counts_by_index(OUT periods bigint, OUT open_rows bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET enable_incremental_sort TO 'off'
+AS $function$
+  select
+    (
+      select count(*)
+      from (
+        select m.start_date
+        from public.security_mappings m
+        order by m.identifier_type, m.identifier_value, m.start_date
+        offset 0
+      ) by_history
+    ),
+    (
+      select count(*)
+      from (
+        select m.identifier_value
+        from public.security_mappings m
+        where m.end_date is null
+        order by m.identifier_type, m.identifier_value
+        offset 0
+      ) by_open_rows
+    )
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.counts_since(p_since timestamp with time zone, p_bucket interval)
  RETURNS TABLE(at timestamp with time zone, counter text, labels jsonb, count bigint)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET jit TO 'off'
 AS $function$
-  select b.at, b.counter, b.labels, sum(b.count)::bigint
-  from (
-    select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
-    from figi_private.minute_counts m
-    where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
-  ) b
-  group by b.at, b.counter, b.labels
-  order by b.at, b.counter, b.labels
+#variable_conflict use_column
+begin
+  return query
+    select b.at, b.counter, b.labels, sum(b.count)::bigint
+    from (
+      select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
+      from figi_private.minute_counts m
+      where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
+    ) b
+    group by b.at, b.counter, b.labels
+    order by b.at, b.counter, b.labels;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
@@ -959,6 +1902,19 @@ BEGIN ATOMIC
            WHERE (NOT isempty(s.seen))))) AND (NOT (EXISTS ( SELECT
             FROM standing f))));
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.duration_in_words(p_seconds numeric)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when p_seconds < 120 then round(p_seconds) || ' s'
+    when p_seconds < 7200 then round(p_seconds / 60) || ' min'
+    when p_seconds < 172800 then round(p_seconds / 3600) || ' h'
+    else round(p_seconds / 86400) || ' days'
+  end
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.end_of_day(day date)
  RETURNS timestamp with time zone
@@ -1430,21 +2386,70 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION figi_private.hit_rate(p_within interval)
+CREATE OR REPLACE FUNCTION figi_private.health_list()
+ RETURNS TABLE(place integer, name text, unit text, warns_at numeric, fails_at numeric)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE ROWS 17
+AS $function$
+  values
+    (1, 'laws', 'broken laws', 1, 1),
+    (2, 'migrations', 'migrations', 1, 1),
+    (3, 'worker_seen', 'seconds', 60, 300),
+    (4, 'oldest_request', 'seconds', 300, 3600),
+    (5, 'gave_up', 'requests', 1, 1000),
+    (6, 'last_answer', 'seconds', 300, 1800),
+    (7, 'budget_blocked', 'seconds', 60, 600),
+    (8, 'key_refused', 'answers', 1, 1),
+    (9, 'rate_limited', 'answers', 1, 20),
+    (10, 'stale_share', 'share', 0.5, 0.95),
+    (11, 'negative_share', 'share', 0.25, 0.5),
+    (12, 'dead_jobs', 'jobs', 1, null),
+    (13, 'failed_jobs', 'jobs', 1, null),
+    (14, 'replica_lag', 'seconds', 30, 300),
+    (15, 'bloat', 'share', 0.4, 0.7),
+    (16, 'connections', 'share', 0.75, 0.95),
+    (17, 'settings', 'settings', 1, null)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.health_threshold(p_setting text, p_default numeric)
  RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when current_setting(p_setting, true) ~ '^\s*[0-9]{1,15}(\.[0-9]{1,9})?\s*$' then current_setting(p_setting, true)::numeric
+    else p_default
+  end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.hit_rates(OUT last_hour numeric, OUT last_day numeric)
+ RETURNS record
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  select round(
-    sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative'))
-      / nullif(sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative', 'stale', 'miss')), 0),
-    4
-  )
-  from figi_private.minute_counts m
-  where m.counter = 'lookups'
-    and m.minute > statement_timestamp() - p_within
+  select
+    round(
+      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    ),
+    round(
+      sum(l.count) filter (where l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    )
+  from (
+    select
+      m.count,
+      m.labels ->> 'status' as status,
+      m.minute > statement_timestamp() - interval '1 hour' as is_recent
+    from figi_private.minute_counts m
+    where m.counter = 'lookups'
+      and m.minute > statement_timestamp() - interval '24 hours'
+    offset 0
+  ) l
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.identifiers_per_request()
@@ -1484,6 +2489,20 @@ CREATE OR REPLACE FUNCTION figi_private.is_fresh(last_fetched_date timestamp wit
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN (GREATEST((statement_timestamp() - last_fetched_date), '00:00:00'::interval) < public.cache_max_age(max_age));
+
+CREATE OR REPLACE FUNCTION figi_private.is_interval(p_text text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  perform p_text::interval;
+  return true;
+exception
+  when others then
+    return false;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.is_known(p_identifier_type text, p_identifier_value text)
  RETURNS boolean
@@ -1779,6 +2798,33 @@ BEGIN ATOMIC
   LIMIT next_identifiers.p_max_identifiers;
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.normalized_or_raise(p_identifier_type text, p_identifier_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_value text := public.normalize_identifier(p_identifier_type, p_identifier_value);
+begin
+  if v_value is null then
+    raise exception '% is not a valid %',
+      coalesce(quote_literal(left(p_identifier_value, 40)), 'null'),
+      coalesce(nullif(left(p_identifier_type, 40), ''), 'identifier')
+      using errcode = 'PF001', hint = 'The type is CUSIP or ISIN, and the check digit must be right. Nothing was done.';
+  end if;
+  return v_value;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.note_action(p_who text, p_address text, p_action text, p_subject text, p_outcome text)
+ RETURNS text
+ LANGUAGE sql
+AS $function$
+  insert into figi_private.actions (who, address, action, subject, outcome)
+  values (left(coalesce(p_who, ''), 200), left(coalesce(p_address, ''), 200), p_action, p_subject, p_outcome)
+  returning outcome
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.notify_changes(p_closed bigint, p_opened bigint, p_since timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -1792,6 +2838,26 @@ begin
     );
   end if;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.oldest_requests()
+ RETURNS TABLE(priority smallint, requested_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE ROWS 3
+AS $function$
+  select p.priority, min(oldest.requested_at)
+  from (values (0::smallint), (1::smallint), (2::smallint)) as p (priority)
+  cross join (values (false), (true)) as round (unfiltered)
+  cross join lateral (
+    select r.requested_at
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+      and r.unfiltered = round.unfiltered
+      and r.priority = p.priority
+    order by r.id
+    limit 1
+  ) oldest
+  group by p.priority
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.only_period(p_first_seen timestamp with time zone, p_last_seen timestamp with time zone, p_last_held timestamp with time zone, OUT start_date timestamp with time zone, OUT end_date timestamp with time zone, OUT last_fetched_date timestamp with time zone)
@@ -1855,6 +2921,291 @@ BEGIN ATOMIC
    WHERE ((open_sister.p_identifier_type = 'CUSIP'::text) AND (m.identifier_type = 'ISIN'::text) AND (m.identifier_value >= (('CA'::text || open_sister.p_identifier_value) || '0'::text)) AND (m.identifier_value <= (('CA'::text || open_sister.p_identifier_value) || '9'::text)) AND (m.end_date IS NULL) AND (NOT m.has_no_results))
  LIMIT 1;
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.our_jobs()
+ RETURNS TABLE(id bigint, task text, state text, run_at timestamp with time zone, attempts integer, max_attempts integer, locked_at timestamp with time zone, locked_by text, last_error text)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_living text[];
+begin
+  if to_regclass('graphile_worker.jobs') is null then
+    return;
+  end if;
+  v_living := array(
+    select unnest(p.worker_ids)
+    from figi_private.processes p
+    where p.seen_at > clock_timestamp() - interval '1 minute'
+  );
+  return query
+    select
+      j.id::bigint,
+      j.task_identifier::text,
+      case
+        when j.locked_by is not null then
+          case
+            when j.locked_at < clock_timestamp() - interval '1 minute' and j.locked_by <> all (v_living) then 'dead worker'
+            else 'running'
+          end
+        when j.attempts >= j.max_attempts then 'failed'
+        when j.run_at > clock_timestamp() then 'later'
+        else 'ready'
+      end,
+      j.run_at,
+      j.attempts::integer,
+      j.max_attempts::integer,
+      j.locked_at,
+      j.locked_by::text,
+      j.last_error::text
+    from graphile_worker.jobs j
+    where j.task_identifier in ('fetch_mappings', 'refresh_stale_mappings');
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.overlapping_in_sample(p_percent real)
+ RETURNS TABLE(identifier_type text, identifier_value text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select distinct m.identifier_type, m.identifier_value
+  from (
+    select s.*
+    from public.security_mappings s tablesample system (p_percent)
+    union all
+    (
+      select l.*
+      from public.security_mappings l
+      order by l.id desc
+      limit case when p_percent < 100 then 500 else 0 end
+    )
+  ) m
+  where exists (
+    select
+    from public.security_mappings other
+    where other.identifier_type = m.identifier_type
+      and other.identifier_value = m.identifier_value
+      and other.id <> m.id
+      and other.start_date < coalesce(m.end_date, 'infinity')
+      and coalesce(other.end_date, 'infinity') > m.start_date
+    offset 0
+  )
+  limit 100
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.overlapping_periods()
+ RETURNS TABLE(identifier_type text, identifier_value text)
+ LANGUAGE sql
+ STABLE
+ SET enable_indexscan TO 'off'
+ SET enable_indexonlyscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+  select periods.identifier_type, periods.identifier_value
+  from (
+    select
+      m.identifier_type,
+      m.identifier_value,
+      m.start_date < max(coalesce(m.end_date, 'infinity')) over (
+        partition by m.identifier_type, m.identifier_value
+        order by m.start_date, m.id
+        rows between unbounded preceding and 1 preceding
+      ) as overlaps
+    from public.security_mappings m
+  ) periods
+  where periods.overlaps
+  limit 100
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_actions(p_limit integer)
+ RETURNS TABLE(acted_at timestamp with time zone, who text, address text, action text, subject text, outcome text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select a.acted_at, a.who, a.address, a.action, a.subject, a.outcome
+  from figi_private.actions a
+  order by a.id desc
+  limit figi_private.page_limit(p_limit)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_bearers(p_ticker text, p_limit integer)
+ RETURNS TABLE(identifier_type text, identifier_value text, ticker text, name text, start_date timestamp with time zone, end_date timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select m.identifier_type, m.identifier_value, m.ticker, m.name, m.start_date, m.end_date
+  from unnest(figi_private.ticker_spellings(left(p_ticker, 100))) as spelling (ticker)
+  cross join lateral (
+    select b.*
+    from public.security_mappings b
+    where b.ticker collate "C" = spelling.ticker collate "C"
+    limit figi_private.page_limit(p_limit)
+  ) m
+  order by
+    (m.ticker = btrim(p_ticker)) desc,
+    (upper(m.ticker) = upper(btrim(p_ticker))) desc,
+    (m.end_date is null) desc,
+    m.ticker,
+    m.start_date desc,
+    m.identifier_type,
+    m.identifier_value
+  limit figi_private.page_limit(p_limit)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_changes(p_limit integer)
+ RETURNS TABLE(identifier_type text, identifier_value text, changed_at timestamp with time zone, kind text, from_ticker text, to_ticker text, name text, source text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select c.identifier_type, c.identifier_value, c.changed_at, c.kind, c.from_ticker, c.to_ticker, c.name, c.source
+  from (
+    select m.id, m.identifier_type, m.identifier_value, m.start_date
+    from public.security_mappings m
+    order by m.id desc
+    limit 2000
+  ) latest
+  cross join lateral (
+    select p.*
+    from figi_private.period_changes p
+    where p.identifier_type = latest.identifier_type
+      and p.identifier_value = latest.identifier_value
+      and p.changed_at = latest.start_date
+    offset 0
+  ) c
+  where c.kind is not null
+  order by latest.id desc
+  limit figi_private.page_limit(p_limit)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_jobs(p_limit integer)
+ RETURNS TABLE(id text, task text, state text, run_at timestamp with time zone, attempts integer, max_attempts integer, locked_at timestamp with time zone, last_error text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select j.id::text, j.task, j.state, j.run_at, j.attempts, j.max_attempts, j.locked_at, j.last_error
+  from figi_private.our_jobs() j
+  order by array_position(array['dead worker', 'failed', 'running', 'ready', 'later'], j.state), j.run_at, j.id
+  limit figi_private.page_limit(p_limit)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_limit(p_limit integer)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select least(greatest(coalesce(p_limit, 100), 0), 500)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_negatives(p_limit integer)
+ RETURNS TABLE(identifier_type text, identifier_value text, last_fetched_date timestamp with time zone, stale_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select m.identifier_type, m.identifier_value, m.last_fetched_date, figi_private.stale_at(m.last_fetched_date)
+  from (
+    select n.identifier_type, n.identifier_value, n.last_fetched_date
+    from public.security_mappings n
+    where n.has_no_results
+      and n.end_date is null
+    order by n.last_fetched_date desc
+    limit figi_private.page_limit(p_limit)
+  ) m
+  order by m.last_fetched_date desc, m.identifier_type, m.identifier_value
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_processes()
+ RETURNS TABLE(kind text, host text, pid integer, version text, started_at timestamp with time zone, seen_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p.kind, p.host, p.pid, p.version, p.started_at, p.seen_at
+  from figi_private.processes p
+  order by p.kind <> 'worker', p.seen_at desc, p.process
+  limit 500
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_request_of(p_identifier_type text, p_identifier_value text)
+ RETURNS TABLE(identifier_type text, identifier_value text, priority text, state text, requested_at timestamp with time zone, not_before timestamp with time zone, attempts integer, last_error text, gave_up_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select s.*
+  from figi_private.fetch_requests r
+  cross join lateral figi_private.request_as_shown(r) s
+  where r.identifier_type = p_identifier_type
+    and r.identifier_value = p_identifier_value
+  order by r.gave_up_at is not null, r.priority, r.gave_up_at desc, r.id
+  limit 1
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_requests(p_state text, p_limit integer)
+ RETURNS TABLE(identifier_type text, identifier_value text, priority text, state text, requested_at timestamp with time zone, not_before timestamp with time zone, attempts integer, last_error text, gave_up_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  select s.*
+  from (
+    (
+      select r as request
+      from figi_private.fetch_requests r
+      where p_state = 'waiting'
+        and r.gave_up_at is null
+        and not r.unfiltered
+      order by r.priority, r.id
+      limit figi_private.page_limit(p_limit)
+    )
+    union all
+    (
+      select r as request
+      from figi_private.fetch_requests r
+      where p_state = 'waiting'
+        and r.gave_up_at is null
+        and r.unfiltered
+      order by r.priority, r.id
+      limit figi_private.page_limit(p_limit)
+    )
+    union all
+    (
+      select r as request
+      from figi_private.fetch_requests r
+      where p_state = 'gave_up'
+        and r.gave_up_at is not null
+      order by r.gave_up_at desc
+      limit figi_private.page_limit(p_limit)
+    )
+  ) listed
+  cross join lateral figi_private.request_as_shown(listed.request) s
+  order by s.gave_up_at desc nulls last, (listed.request).priority, (listed.request).id
+  limit figi_private.page_limit(p_limit)
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.page_runs()
+ RETURNS TABLE(task text, last_run_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select t.labels ->> 'task', max(t.last_at)
+  from figi_private.count_totals t
+  where t.counter = 'worker_jobs'
+    and t.labels ->> 'task' is not null
+  group by t.labels ->> 'task'
+  order by t.labels ->> 'task'
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.pending_requests(p_identifier_types text[], p_identifier_values text[])
  RETURNS TABLE(identifier_type text, identifier_value text)
@@ -2396,6 +3747,27 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.request_as_shown(p_request figi_private.fetch_requests)
+ RETURNS TABLE(identifier_type text, identifier_value text, priority text, state text, requested_at timestamp with time zone, not_before timestamp with time zone, attempts integer, last_error text, gave_up_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE ROWS 1
+AS $function$
+  select
+    p_request.identifier_type,
+    p_request.identifier_value,
+    figi_private.priority_name(p_request.priority),
+    case
+      when p_request.gave_up_at is not null then 'gave up'
+      when p_request.claimed_until >= clock_timestamp() then 'fetching'
+      else 'waiting'
+    end,
+    p_request.requested_at,
+    case when p_request.not_before > clock_timestamp() then p_request.not_before end,
+    p_request.attempts::integer,
+    p_request.last_error,
+    p_request.gave_up_at
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.request_fetch(p_identifier_type text, p_identifier_value text, p_priority smallint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2852,11 +4224,46 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.retry_requests(p_identifier_type text, p_identifier_value text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_retried bigint;
+begin
+  perform figi_private.lock_queue();
+  with again as (
+    delete from figi_private.fetch_requests r
+    where r.gave_up_at is not null
+      and (p_identifier_value is null or (r.identifier_type = p_identifier_type and r.identifier_value = p_identifier_value))
+    returning r.identifier_type, r.identifier_value, r.priority, r.unfiltered
+  )
+  insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
+  select a.identifier_type, a.identifier_value, min(a.priority), bool_or(a.unfiltered)
+  from again a
+  group by a.identifier_type, a.identifier_value;
+  get diagnostics v_retried = row_count;
+  if v_retried > 0 then
+    perform figi_private.add_fetch_job();
+  end if;
+  return v_retried;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.says_nothing_new(p_known figi_private.sightings, p_seen tstzmultirange, p_held tstzmultirange, p_details jsonb, p_details_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE
 RETURN COALESCE((((p_known).seen @> p_seen) AND (((p_known).held @> p_held) OR (isempty(p_seen) AND (NOT isempty((p_known).seen)))) AND ((p_details IS NULL) OR (ROW(p_details_at, p_details) <= ROW((p_known).details_at, (p_known).details)))), false);
+
+CREATE OR REPLACE FUNCTION figi_private.seconds_since(p_at timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ STRICT
+AS $function$
+  select greatest(round(extract(epoch from clock_timestamp() - p_at), 1), 0)
+$function$;
 
 CREATE OR REPLACE FUNCTION figi_private.sister_mapping(p_identifier_type text, p_identifier_value text, p_as_of timestamp with time zone)
  RETURNS bigint
@@ -2935,6 +4342,24 @@ AS $function$
   order by b.at, s.minute desc
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.stale_at(p_last_fetched_date timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select least(
+    p_last_fetched_date + least(
+      case
+        when figi_private.is_interval(nullif(current_setting('pgfigi.cache_max_age', true), '')) then public.cache_max_age()
+        else interval '60 days'
+      end,
+      interval '7000 years'
+    ),
+    timestamptz '9000-01-01Z'
+  )
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.stale_by(max_age interval DEFAULT NULL::interval)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -2955,6 +4380,63 @@ CREATE OR REPLACE FUNCTION figi_private.stripe_of(identifier_type text, identifi
  IMMUTABLE PARALLEL SAFE
 RETURN (((ascii(substr(identifier_value, CASE identifier_type WHEN 'ISIN'::text THEN 3 ELSE 1 END)) * 36) + ascii(substr(identifier_value, CASE identifier_type WHEN 'ISIN'::text THEN 4 ELSE 2 END))) & 255);
 
+CREATE OR REPLACE FUNCTION figi_private.ticker_spellings(p_ticker text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  with given as (
+    select btrim(p_ticker) as ticker, upper(btrim(p_ticker)) as upper_ticker
+  ),
+  parts as (
+    select p.found[1] as root, p.found[2] as class
+    from given
+    cross join lateral (values
+      (regexp_match(given.upper_ticker, '^([A-Z0-9]+)[ ./-]+([A-Z0-9]+)$')),
+      (regexp_match(given.upper_ticker, '^([A-Z0-9]+)([A-Z0-9])$')),
+      (regexp_match(given.upper_ticker, '^([A-Z0-9]+)([A-Z0-9]{2})$'))
+    ) as p (found)
+    where p.found is not null
+  )
+  select array(
+    select given.ticker from given
+    union
+    select given.upper_ticker from given
+    union
+    select parts.root || separator.sign || parts.class
+    from parts
+    cross join unnest(array['', '/', '.', '-', ' ']) as separator (sign)
+  )
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.unlock_dead_jobs()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_dead record;
+begin
+  select
+    count(*) as count,
+    array_agg(distinct j.locked_by) as workers,
+    array_agg(j.id) filter (where j.attempts >= j.max_attempts) as used_up
+  into v_dead
+  from figi_private.our_jobs() j
+  where j.state = 'dead worker';
+  if v_dead.count = 0 then
+    return 0;
+  end if;
+  perform graphile_worker.force_unlock_workers(v_dead.workers);
+  if v_dead.used_up is not null then
+    perform graphile_worker.complete_jobs(v_dead.used_up);
+  end if;
+  perform figi_private.add_fetch_job();
+  return v_dead.count;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.whole_days(times tstzmultirange)
  RETURNS tstzmultirange
  LANGUAGE sql
@@ -2963,6 +4445,22 @@ BEGIN ATOMIC
  SELECT COALESCE(range_agg(tstzrange(date_trunc('day'::text, lower(r.range), 'UTC'::text), (date_trunc('day'::text, (upper(r.range) - '00:00:00.000001'::interval), 'UTC'::text) + '24:00:00'::interval))), '{}'::tstzmultirange) AS "coalesce"
     FROM unnest(whole_days.times) r(range);
 END;
+
+CREATE OR REPLACE FUNCTION figi_private.worker_hint()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when exists (
+      select
+      from figi_private.processes p
+      where p.kind = 'worker'
+        and p.seen_at > clock_timestamp() - interval '1 minute'
+    ) then ''
+    else ' No worker runs: start one with pgfigi worker.'
+  end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.cache_max_age(max_age interval DEFAULT NULL::interval)
  RETURNS interval
@@ -2984,11 +4482,12 @@ AS $function$
     m.ended,
     q.lookup + q.warming + q.refresh,
     q.gave_up,
-    figi_private.hit_rate(interval '1 hour'),
-    figi_private.hit_rate(interval '24 hours'),
+    h.last_hour,
+    h.last_day,
     b.used
   from figi_private.mapping_totals() m
   cross join figi_private.queue_totals() q
+  cross join figi_private.hit_rates() h
   cross join figi_private.budget_use() b
 $function$;
 
@@ -3060,6 +4559,66 @@ CREATE OR REPLACE FUNCTION public.cusip_check_digit(first_eight text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (octet_length(first_eight) = 8) THEN ((((((((((400 - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 1, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 2, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 3, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 4, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 5, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 6, 1) COLLATE "C")), 0)) - NULLIF(strpos('1234567890ABCDEFGHIJTKLMNOPQRS#0UVWXYZ*@'::text, (substr(first_eight, 7, 1) COLLATE "C")), 0)) - NULLIF(strpos('5162738490JAFBGCHDIESOTKPLQMRN@X#Y0UZV*W'::text, (substr(first_eight, 8, 1) COLLATE "C")), 0)) % 10))::text ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION public.health_checks(whole boolean DEFAULT false, latest_migration text DEFAULT NULL::text)
+ RETURNS TABLE(name text, status text, value numeric, unit text, threshold numeric, fails_at numeric, sentence text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 17
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET lock_timeout TO '300ms'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_check record;
+  v_measure figi_private.health_measure;
+begin
+  for v_check in select l.* from figi_private.health_list() l order by l.place loop
+    name := v_check.name;
+    unit := v_check.unit;
+    threshold := figi_private.health_threshold(format('pgfigi.health_%s_warn', name), v_check.warns_at);
+    fails_at := figi_private.health_threshold(format('pgfigi.health_%s_fail', name), v_check.fails_at);
+    begin
+      -- Statements of their own: one expression would be planned with all checks in it.
+      case v_check.name
+        when 'laws' then v_measure := figi_private.check_laws(coalesce(health_checks.whole, false));
+        when 'migrations' then v_measure := figi_private.check_migrations(health_checks.latest_migration);
+        when 'worker_seen' then v_measure := figi_private.check_worker_seen();
+        when 'oldest_request' then v_measure := figi_private.check_oldest_request();
+        when 'gave_up' then v_measure := figi_private.check_gave_up();
+        when 'last_answer' then v_measure := figi_private.check_last_answer();
+        when 'budget_blocked' then v_measure := figi_private.check_budget_blocked();
+        when 'key_refused' then v_measure := figi_private.check_key_refused();
+        when 'rate_limited' then v_measure := figi_private.check_rate_limited();
+        when 'stale_share' then v_measure := figi_private.check_stale_share();
+        when 'negative_share' then v_measure := figi_private.check_negative_share();
+        when 'dead_jobs' then v_measure := figi_private.check_dead_jobs();
+        when 'failed_jobs' then v_measure := figi_private.check_failed_jobs();
+        when 'replica_lag' then v_measure := figi_private.check_replica_lag();
+        when 'bloat' then v_measure := figi_private.check_bloat();
+        when 'connections' then v_measure := figi_private.check_connections();
+        when 'settings' then v_measure := figi_private.check_settings();
+      end case;
+      value := v_measure.value;
+      status := coalesce(
+        v_measure.status,
+        case
+          when value >= fails_at then 'fail'
+          when value >= threshold then 'warn'
+          else 'ok'
+        end
+      );
+      sentence := concat_ws(' ', v_measure.fact, case when status <> 'ok' then v_measure.remedy end);
+    exception
+      when others then
+        value := null;
+        status := 'warn';
+        sentence := format('This check could not be made: %s (%s).', sqlerrm, sqlstate);
+    end;
+    return next;
+  end loop;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.identifier_type_of(identifier_value text)
  RETURNS text
@@ -4099,6 +5658,18 @@ comment on column public.security_mappings.ticker is
 comment on column public.security_mappings.updated_at is
   'When the row was last touched.';
 
+comment on function figi_private.act_fetch(text,text,text,text) is
+  'For the page: requests an identifier at the highest priority though its answer is fresh, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
+
+comment on function figi_private.act_retry(text,text,text,text) is
+  'For the page: makes the request for an identifier that gave up wait again, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
+
+comment on function figi_private.act_retry_all(text,text) is
+  'For the page: makes everything that gave up wait again, and notes who did it; what came of it in words.';
+
+comment on function figi_private.act_unlock(text,text) is
+  'For the page: lets go of the jobs that dead workers hold, and notes who did it; what came of it in words.';
+
 comment on function figi_private.add_counts(jsonb) is
   'Adds counts to the current minute and to the totals: an array of at most 1000 objects with counter, labels (an object of short texts) and count. Raises PF002 for anything else, and counts nothing then.';
 
@@ -4108,17 +5679,83 @@ comment on function figi_private.add_fetch_job() is
 comment on function figi_private.add_periods(public.security_mappings[]) is
   'Inserts derived periods.';
 
+comment on function figi_private.answers_between(timestamp with time zone,timestamp with time zone) is
+  'How many of OpenFIGI''s answers told a listing or that there is none, in the minutes after the one instant until the other, and how many of these were negatives.';
+
 comment on function figi_private.api_blocked_for(text) is
   'For how long nobody may send under the budget, zero where it is open: asked again after waiting for a slot.';
 
+comment on function figi_private.bloated_relations(bigint) is
+  'Of pgfigi''s tables from that size with 10,000 dead rows and more the share that is dead; of its B-trees from that size the share of bytes that its rows would not need, as last analyzed.';
+
 comment on function figi_private.block_api_budget(text,interval) is
   'Nobody sends under the budget for that long: OpenFIGI answered 429. A shorter block never lifts a longer one.';
+
+comment on function figi_private.broken_guards() is
+  'The triggers, check constraints and unique indexes of security_mappings, its partitions included, that are missing or do not guard: one sentence each.';
+
+comment on function figi_private.broken_laws(boolean) is
+  'The laws of security_mappings that are broken, or no longer guarded, with an identifier where one breaks them: at most 100 rows a law. Looks at some thousand rows; with p_whole at all, at both unique indexes, and at the sums of mapping_counts.';
+
+comment on function figi_private.broken_rows(real) is
+  'Rows that break a check constraint, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
 
 comment on function figi_private.budget_use() is
   'Of the limits on requests: the share of the fullest that is in use now (null before the first request), for how long the longest block still lasts, and how many requests a second the limit allows that was used last.';
 
 comment on function figi_private.changes_as_counts(text[],text[],timestamp with time zone) is
   'Which changes the periods are that begin at that instant, of these identifiers, as counts for add_counts.';
+
+comment on function figi_private.check_bloat() is
+  'The worst share of dead rows of a table, or of needless bytes of an index, among pgfigi''s own above 50 MB.';
+
+comment on function figi_private.check_budget_blocked() is
+  'Seconds until the budget that is blocked longest opens again; zero where all are open.';
+
+comment on function figi_private.check_connections() is
+  'The share of max_connections that is in use.';
+
+comment on function figi_private.check_dead_jobs() is
+  'How many jobs of pgfigi''s tasks are locked by workers that are gone.';
+
+comment on function figi_private.check_failed_jobs() is
+  'How many jobs of pgfigi''s tasks have used up their attempts.';
+
+comment on function figi_private.check_gave_up() is
+  'How many requests gave up: OpenFIGI answered each with an error, four times.';
+
+comment on function figi_private.check_key_refused() is
+  'Answers 401 and 403 within the last hour, unless a 200 came after them.';
+
+comment on function figi_private.check_last_answer() is
+  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well.';
+
+comment on function figi_private.check_laws(boolean) is
+  'How many laws of security_mappings are found broken, in a sample or with p_whole in all rows.';
+
+comment on function figi_private.check_migrations(text) is
+  'By how many migrations the database is behind the newest that the caller or a living process knows; warns where a living process knows less than what is applied.';
+
+comment on function figi_private.check_negative_share() is
+  'By how much the share of negatives among the last hour''s answers is above that of the seven days before; null below 50 answers.';
+
+comment on function figi_private.check_oldest_request() is
+  'Seconds that the oldest request for which somebody waits (priority 0) has waited.';
+
+comment on function figi_private.check_rate_limited() is
+  'Answers 429 within the last hour.';
+
+comment on function figi_private.check_replica_lag() is
+  'Seconds that the slowest replica, or this one, is behind; null where there is none.';
+
+comment on function figi_private.check_settings() is
+  'How many settings of pgfigi are no number or interval, contradict each other, or are misspelt.';
+
+comment on function figi_private.check_stale_share() is
+  'The share of current answers that are past their age; well below 100 of them.';
+
+comment on function figi_private.check_worker_seen() is
+  'Seconds since a worker was seen; where there is none at all it warns, and fails once requests have waited for a minute.';
 
 comment on function figi_private.claim_requests(text,integer,integer,interval,text[],text[]) is
   'Claims up to p_max_identifiers distinct identifiers of one round for p_claimant until the lease ends, to be sent p_request_size at a time, first those that are wanted (null: none in particular); no row where nothing can be claimed now.';
@@ -4135,14 +5772,23 @@ comment on function figi_private.count_after_truncate() is
 comment on function figi_private.count_after_update() is
   'Counts in mapping_counts what updates of mappings change: periods that end, and answers observed again in another hour.';
 
+comment on function figi_private.count_in_words(bigint,text,text) is
+  'A number with its noun, for example 1 request and 1,200 requests; above 100,000, where counting stops, only that.';
+
 comment on function figi_private.counter_totals() is
   'What was counted since counting began, and when last: counters that never fall.';
 
+comment on function figi_private.counts_by_index() is
+  'How many rows the index of the history and that of the open rows find: as many as the table has, unless an index is damaged.';
+
 comment on function figi_private.counts_since(timestamp with time zone,interval) is
-  'What was counted since then, the bucket that holds it included, summed over buckets of whole minutes that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
+  'What was counted since then, the bucket that holds it included, summed over buckets that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
 
 comment on function figi_private.derived_periods(text,text) is
   'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
+
+comment on function figi_private.duration_in_words(numeric) is
+  'So many seconds as a person says it: 45 s, 12 min, 3 h, 2 days.';
 
 comment on function figi_private.end_of_day(date) is
   'The last microsecond of a day in UTC; infinity for days beyond the range of timestamptz, infinite for an infinite day, null for null. Never raises.';
@@ -4177,8 +5823,14 @@ comment on function figi_private.gauges() is
 comment on function figi_private.head_of_round(boolean,integer,timestamp with time zone,text[],text[]) is
   'What claim_requests would take from the filtered or the unfiltered round: the identifiers in order, how many, their most urgent priority, and since when the first could be claimed.';
 
-comment on function figi_private.hit_rate(interval) is
-  'Of the lookups counted within that time, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
+comment on function figi_private.health_list() is
+  'The health checks in their order, each with its unit and the values from which it warns and fails by default (null: it never fails).';
+
+comment on function figi_private.health_threshold(text,numeric) is
+  'The value of a setting, or the default where it is not set or no number from 0 (which the check called settings tells).';
+
+comment on function figi_private.hit_rates() is
+  'Of the lookups counted within the last hour and day, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
 
 comment on function figi_private.identifiers_per_request() is
   'How many identifiers a request to OpenFIGI settles: within the last hour, else since counting began; null where nothing is counted.';
@@ -4188,6 +5840,9 @@ comment on function figi_private.is_count(jsonb) is
 
 comment on function figi_private.is_fresh(timestamp with time zone,interval) is
   'Whether an answer last observed at that instant is younger than max_age (null: the setting, else 60 days).';
+
+comment on function figi_private.is_interval(text) is
+  'Whether a text can be read as an interval, for example 60 days.';
 
 comment on function figi_private.is_known(text,text) is
   'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
@@ -4216,8 +5871,17 @@ comment on function figi_private.next_claim_in() is
 comment on function figi_private.next_identifiers(boolean,integer,integer,timestamp with time zone,text[],text[]) is
   'The identifiers that claim_requests would take next from the filtered or the unfiltered round, in order, none of them claimed by anybody at p_now, looking at no more than p_max_rows of the queue; ready_at is since when the first of its requests could be claimed, rows_read how much of the queue was looked at.';
 
+comment on function figi_private.normalized_or_raise(text,text) is
+  'The identifier as it is stored; raises PF001 for what is none.';
+
+comment on function figi_private.note_action(text,text,text,text,text) is
+  'Writes down who did what from where, and what came of it, which it returns.';
+
 comment on function figi_private.notify_changes(bigint,bigint,timestamp with time zone) is
   'Tells who listens to mapping_changes how many periods were closed or changed, how many are new, and since when (null: everything): what mapping_changes(since) wants. Nothing where nothing changed.';
+
+comment on function figi_private.oldest_requests() is
+  'Since when the oldest request of each priority has waited; no row for a priority of which nothing waits.';
 
 comment on function figi_private.only_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) is
   'The period of an identifier of which there is one ticker of one source alone, and no row in security_mappings that stands: seen from the first instant to before the second, said to be current at the third (null: never).';
@@ -4227,6 +5891,45 @@ comment on function figi_private.open_api_slots(text,integer,interval) is
 
 comment on function figi_private.open_sister(text,text) is
   'The open positive mapping of the sister identifier: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. No row where there is none.';
+
+comment on function figi_private.our_jobs() is
+  'The jobs of pgfigi''s own tasks, each with its state: ready, later, running, failed (no attempt is left), or dead worker (locked for more than a minute by a worker that no process seen within a minute names); none where graphile-worker is absent.';
+
+comment on function figi_private.overlapping_in_sample(real) is
+  'Identifiers with a period that overlaps another one, among so many percent of the table''s pages and its latest 500 rows, at most 100.';
+
+comment on function figi_private.overlapping_periods() is
+  'Identifiers with overlapping periods in the whole table, two open rows included, at most 100.';
+
+comment on function figi_private.page_actions(integer) is
+  'For the page: what people did by its buttons, latest first; at most 500.';
+
+comment on function figi_private.page_bearers(text,integer) is
+  'For the page: which identifiers bear or bore a ticker, however it is spelt, those that bear it now first; at most 500.';
+
+comment on function figi_private.page_changes(integer) is
+  'For the page: the changes that were recorded last, latest first, among the latest 2,000 periods; at most 500.';
+
+comment on function figi_private.page_jobs(integer) is
+  'For the page: the jobs of pgfigi''s tasks, those first that want somebody to look; at most 500.';
+
+comment on function figi_private.page_limit(integer) is
+  'How many rows the page gets that asks for so many: never more than 500, and 100 where it does not say.';
+
+comment on function figi_private.page_negatives(integer) is
+  'For the page: what OpenFIGI does not know, the latest answers first, and when each goes stale; at most 500.';
+
+comment on function figi_private.page_processes() is
+  'For the page: the processes that were seen within a day and did not end in order, workers first, the latest seen first; at most 500.';
+
+comment on function figi_private.page_request_of(text,text) is
+  'For the page: the request for an identifier that waits, else the one that gave up last; no row where there is neither.';
+
+comment on function figi_private.page_requests(text,integer) is
+  'For the page: the requests that are waiting, the most urgent first, or that gave_up, the latest first; at most 500.';
+
+comment on function figi_private.page_runs() is
+  'For the page: when each task ended last, as workers have counted it.';
 
 comment on function figi_private.pending_requests(text[],text[]) is
   'Those of the identifiers that wait for their first answer, claimed or not; what OpenFIGI answered with an error is retried later and not waited for.';
@@ -4270,6 +5973,9 @@ comment on function figi_private.release_claims(text,text[],text[],text) is
 comment on function figi_private.renew_claims(text,interval) is
   'Extends every lease that the claimant still holds, and returns how many requests that were.';
 
+comment on function figi_private.request_as_shown(figi_private.fetch_requests) is
+  'A request in the words of the page: priority is lookup, warming or refresh, state waiting, fetching or gave up; not_before only where it is still to come.';
+
 comment on function figi_private.request_fetch(text,text,smallint) is
   'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
 
@@ -4294,8 +6000,14 @@ comment on function figi_private.restore_rows(text,jsonb) is
 comment on function figi_private.restore_sightings(jsonb) is
   'Writes sightings from a dump, an array of objects with the columns of figi_private.sightings, and fits the periods to them. One row for each, in order, with its outcome (imported, unchanged, rejected). Raises where a row is malformed: then call it with each row alone.';
 
+comment on function figi_private.retry_requests(text,text) is
+  'Makes the requests for an identifier that gave up wait again, all of them where both are null, and asks for a worker; how many identifiers that are.';
+
 comment on function figi_private.says_nothing_new(figi_private.sightings,tstzmultirange,tstzmultirange,jsonb,timestamp with time zone) is
   'Whether what is kept of an identifier, ticker and source (null: nothing) holds all of these sightings and details already.';
+
+comment on function figi_private.seconds_since(timestamp with time zone) is
+  'How many seconds ago an instant was, by the clock; zero for one to come, null for none.';
 
 comment on function figi_private.sister_mapping(text,text,timestamp with time zone) is
   'The id of the positive mapping of the sister identifier, open or covering p_as_of: of the CUSIP within a US or CA ISIN, or of the US, else CA, ISIN around a CUSIP. Null where there is none.';
@@ -4303,14 +6015,26 @@ comment on function figi_private.sister_mapping(text,text,timestamp with time zo
 comment on function figi_private.sizes_since(timestamp with time zone,interval) is
   'How much there was since then, the last sample of each bucket (see counts_since). Buckets without a sample are left out.';
 
+comment on function figi_private.stale_at(timestamp with time zone) is
+  'When an answer last observed at that instant passes its age by the setting pgfigi.cache_max_age.';
+
 comment on function figi_private.stale_by(interval) is
   'What was last fetched at this instant or before is stale by max_age (null: the setting, else 60 days), by the rule of is_fresh; infinity where all is stale.';
 
 comment on function figi_private.stripe_of(text,text) is
   'The lock stripe of an identifier, 0 to 255: by two characters, the first of a CUSIP and those after the country of an ISIN.';
 
+comment on function figi_private.ticker_spellings(text) is
+  'How else a ticker may be written: BRK/B, BRK.B, BRK-B, BRKB and BRK B for any of them; at most a dozen.';
+
+comment on function figi_private.unlock_dead_jobs() is
+  'Lets go of the jobs of pgfigi''s tasks that workers which are gone hold locked, and asks for a worker; how many jobs that were.';
+
 comment on function figi_private.whole_days(tstzmultirange) is
   'The days in UTC that these times touch, whole.';
+
+comment on function figi_private.worker_hint() is
+  'What to add where something waits for a worker and none was seen within a minute; else nothing.';
 
 comment on function public.cache_max_age(interval) is
   'The age from which a mapping is stale: the argument, else the setting pgfigi.cache_max_age (alter database ... set), else 60 days. Zero means that everything is always stale. Raises 22007 where the setting is no interval.';
@@ -4329,6 +6053,9 @@ comment on function public.complete_cusip(text) is
 
 comment on function public.cusip_check_digit(text) is
   'The ninth character of a CUSIP, CINS or PPN from its first eight, given clean; null unless they are eight of 0-9, A-Z, *, @ and #: cusip_check_digit(''03783310'') is ''0''.';
+
+comment on function public.health_checks(boolean,text) is
+  'Whether all is well, one row a check: status is ok, warn or fail, value what was measured in its unit, threshold and fails_at from where it warns and fails (settings pgfigi.health_<name>_warn and _fail), sentence what is and what to do. Takes milliseconds; with whole it reads all rows for the laws. latest_migration is the newest that the caller knows. Never raises, and writes nothing.';
 
 comment on function public.identifier_type_of(text) is
   'The type of the identifier that a text means, ''ISIN'' or ''CUSIP'' (also for CINS and PPN), proven by its check digit; else null: identifier_type_of(''37833100'') is ''CUSIP''.';
@@ -4432,6 +6159,9 @@ comment on table figi_private.size_samples is
 comment on table public.security_mappings is
   'Which ticker a CUSIP or ISIN had, and when: one row a period of an identifier. Periods of an identifier never overlap and at most one is open. Written by upsert_mapping and upsert_mappings.';
 
+comment on type figi_private.health_measure is
+  'What one health check found: the value in the check''s unit; the status where the thresholds do not decide it, else null; what is; what to do about it.';
+
 comment on type public.resolved_mapping is
   'One answer of resolve_mapping: the identifier as normalised, ticker, status (hit, stale, negative, miss, invalid), whether a fetch was requested, under which identifier type it was found (resolved_via), then the mapping.';
 
@@ -4453,5 +6183,6 @@ comment on view public.current_mappings is
 comment on view public.mapping_periods is
   'Every period of every identifier, past and present: start_date inclusive, end_date exclusive or null while it holds.';
 
+grant usage on type figi_private.health_measure to public;
 grant usage on type public.resolved_mapping to public;
 grant usage on type public.resolved_mapping_element to public;

@@ -1,6 +1,6 @@
-/** Makes dist/: JavaScript of src/, tasks/ and graphile.config.ts, with the types of src/. Node strips types in a checkout, but never below node_modules. */
+/** Makes dist/: JavaScript of src/, tasks/ and graphile.config.ts, with the types of src/ and what the page loads. Node strips types in a checkout, but never below node_modules. */
 import { spawnSync } from 'node:child_process'
-import { readdir, rm } from 'node:fs/promises'
+import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -13,8 +13,10 @@ const { status, error } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', 
   shell: process.platform === 'win32', // there it is tsc.cmd
 })
 if (error) throw error
-if (status === 0) await dropTypesOfTasks()
-else {
+if (status === 0) {
+  await dropTypesOfTasks()
+  await copyAssets()
+} else {
   await rm(dist, { recursive: true, force: true }) // half a build looks like a whole one to bin/pgfigi.js
   process.exitCode = 1
 }
@@ -26,4 +28,9 @@ async function dropTypesOfTasks(): Promise<void> {
     if (name.endsWith('.d.ts')) await rm(join(folder, name))
   }
   await rm(join(dist, 'graphile.config.d.ts'))
+}
+
+/** The style sheet and the scripts of the page are served as they are. */
+async function copyAssets(): Promise<void> {
+  await cp(join(root, 'src/http/assets'), join(dist, 'src/http/assets'), { recursive: true })
 }

@@ -30,6 +30,17 @@ export interface ClientSettings {
   readonly cacheInProcess: number
 }
 
+/** Where the page listens, and what opens it. */
+export interface PageSettings {
+  readonly host: string
+  /** Undefined: 8080. Zero picks a free one. */
+  readonly port: number | undefined
+  /** For people, at the login. */
+  readonly password: string | undefined
+  /** For programs, as a bearer token. */
+  readonly token: string | undefined
+}
+
 /** Everything that the environment can set, with the defaults filled in. */
 export interface Config {
   readonly databaseUrl: string | undefined
@@ -47,6 +58,7 @@ export interface Config {
   readonly jobsPerRequest: number
   readonly listingPreference: ListingPreference
   readonly timeoutMs: number
+  readonly page: PageSettings
   /** The folder of the embedded database. */
   readonly home: string
   readonly logLevel: LogLevel
@@ -79,6 +91,9 @@ const wholeNumber = (from: number, to: number, what: string) =>
       `must be ${what} from ${from} to ${to}`,
     )
     .transform(Number)
+
+/** So short that it could be guessed is worse than none, since none listens on loopback alone. */
+const leastSecret = 12
 
 const yesOrNo = (fallback: 'true' | 'false') =>
   z
@@ -115,6 +130,25 @@ const environmentSchema = z.object({
   OPENFIGI_JOBS_PER_REQUEST: wholeNumber(1, 100, 'a whole number').optional(),
   OPENFIGI_LISTING_PREFERENCE: z.string().default('US,home,any').transform(usable(parseListingPreference)),
   OPENFIGI_TIMEOUT_MS: wholeNumber(1, 600_000, 'milliseconds').default(30_000),
+  PGFIGI_PAGE_HOST: z
+    .string()
+    .refine((host) => /^[\w.:-]+$/.test(host), 'must be an address or a host name, such as 127.0.0.1')
+    .default('127.0.0.1'),
+  PGFIGI_PAGE_PORT: wholeNumber(0, 65_535, 'a port').optional(),
+  PGFIGI_PAGE_PASSWORD: z
+    .string()
+    .refine(
+      (password) => password.length >= leastSecret && password.length <= 1000,
+      `must have at least ${leastSecret} characters, and no more than 1000`,
+    )
+    .optional(),
+  PGFIGI_PAGE_TOKEN: z
+    .string()
+    .refine(
+      (token) => token.length >= leastSecret && /^[\x21-\x7e]{1,1000}$/.test(token),
+      `must have at least ${leastSecret} characters, no more than 1000, and no blanks or line breaks`,
+    )
+    .optional(),
   PGFIGI_HOME: z.string().optional(),
   LOG_LEVEL: z
     .string()
@@ -178,6 +212,12 @@ export function parseConfig(environment: Environment): Config {
     jobsPerRequest: env.OPENFIGI_JOBS_PER_REQUEST ?? defaultJobsPerRequest(hasKey),
     listingPreference: env.OPENFIGI_LISTING_PREFERENCE,
     timeoutMs: env.OPENFIGI_TIMEOUT_MS,
+    page: {
+      host: env.PGFIGI_PAGE_HOST,
+      port: env.PGFIGI_PAGE_PORT,
+      password: env.PGFIGI_PAGE_PASSWORD,
+      token: env.PGFIGI_PAGE_TOKEN,
+    },
     home: resolve(env.PGFIGI_HOME ?? defaultHome),
     logLevel: env.LOG_LEVEL,
   }

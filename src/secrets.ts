@@ -6,12 +6,18 @@ export const mark = '[secret]'
 const shortest = 6
 
 /** The settings that hold secrets. */
-export type SecretSettings = Pick<Config, 'apiKey' | 'databaseUrl' | 'databaseReadUrl' | 'databaseDirectUrl'>
+export type SecretSettings = Pick<
+  Config,
+  'apiKey' | 'databaseUrl' | 'databaseReadUrl' | 'databaseDirectUrl' | 'page'
+>
 
 /** The key, and the passwords of connection strings, in each form in which they may be written. */
 export function secretsOf(settings: SecretSettings): readonly string[] {
   const urls = [settings.databaseUrl, settings.databaseReadUrl, settings.databaseDirectUrl]
-  const forms = [settings.apiKey, ...urls.map(passwordOf)].flatMap((secret) => formsOf(secret ?? ''))
+  const { apiKey, page } = settings
+  const forms = [apiKey, page.password, page.token, ...urls.map(passwordOf)].flatMap((secret) =>
+    formsOf(secret ?? ''),
+  )
   // The longest first: one may be a part of another.
   return [...new Set(forms)].filter((form) => form.length >= shortest).sort((a, b) => b.length - a.length)
 }

@@ -1,6 +1,67 @@
 --! Loses: figi_private.actions
 --! Discards: figi_private.minute_counts, figi_private.count_totals, figi_private.processes, figi_private.mapping_counts, figi_private.size_samples
 
+-- The health checks, and what the page reads and does.
+drop function figi_private.act_unlock(text, text);
+drop function figi_private.act_retry_all(text, text);
+drop function figi_private.act_retry(text, text, text, text);
+drop function figi_private.act_fetch(text, text, text, text);
+drop function figi_private.normalized_or_raise(text, text);
+drop function figi_private.worker_hint();
+drop function figi_private.note_action(text, text, text, text, text);
+drop function figi_private.retry_requests(text, text);
+drop function figi_private.page_actions(integer);
+drop function figi_private.page_runs();
+drop function figi_private.page_processes();
+drop function figi_private.page_jobs(integer);
+drop function figi_private.page_changes(integer);
+drop function figi_private.page_bearers(text, integer);
+drop function figi_private.ticker_spellings(text);
+drop function figi_private.page_negatives(integer);
+drop function figi_private.stale_at(timestamptz);
+drop function figi_private.page_request_of(text, text);
+drop function figi_private.page_requests(text, integer);
+drop function figi_private.request_as_shown(figi_private.fetch_requests);
+drop function figi_private.page_limit(integer);
+drop function figi_private.unlock_dead_jobs();
+drop function public.health_checks(boolean, text);
+drop function figi_private.check_settings();
+drop function figi_private.check_connections();
+drop function figi_private.check_bloat();
+drop function figi_private.bloated_relations(bigint);
+drop function figi_private.check_replica_lag();
+drop function figi_private.check_failed_jobs();
+drop function figi_private.check_dead_jobs();
+drop function figi_private.check_negative_share();
+drop function figi_private.answers_between(timestamptz, timestamptz);
+drop function figi_private.check_stale_share();
+drop function figi_private.check_rate_limited();
+drop function figi_private.check_key_refused();
+drop function figi_private.check_budget_blocked();
+drop function figi_private.check_last_answer();
+drop function figi_private.check_gave_up();
+drop function figi_private.check_oldest_request();
+drop function figi_private.check_worker_seen();
+drop function figi_private.check_migrations(text);
+drop function figi_private.check_laws(boolean);
+drop function figi_private.broken_laws(boolean);
+drop function figi_private.counts_by_index();
+drop function figi_private.overlapping_periods();
+drop function figi_private.overlapping_in_sample(real);
+drop function figi_private.broken_rows(real);
+drop function figi_private.broken_guards();
+drop function figi_private.our_jobs();
+drop function figi_private.oldest_requests();
+drop function figi_private.seconds_since(timestamptz);
+drop function figi_private.is_interval(text);
+drop function figi_private.health_threshold(text, numeric);
+drop function figi_private.health_list();
+drop function figi_private.count_in_words(bigint, text, text);
+drop function figi_private.duration_in_words(numeric);
+drop index figi_private.minute_counts_answers;
+drop index figi_private.fetch_requests_gave_up;
+drop type figi_private.health_measure;
+
 -- The function of 000001; who may call it stays as it was.
 do $$
 begin
@@ -345,7 +406,7 @@ $$;
 drop function figi_private.end_requests(bigint[]);
 drop function figi_private.priority_name(smallint);
 drop function figi_private.identifiers_per_request();
-drop function figi_private.hit_rate(interval);
+drop function figi_private.hit_rates();
 drop function figi_private.budget_use();
 drop function figi_private.queue_totals();
 drop function figi_private.mapping_totals();

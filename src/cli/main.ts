@@ -5,12 +5,14 @@ import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
 import { addEnrich } from './commands/enrich.ts'
 import { addExport } from './commands/export.ts'
+import { addHealth } from './commands/health.ts'
 import { addHistory } from './commands/history.ts'
 import { addImport } from './commands/import.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addPsqlUrl } from './commands/psql_url.ts'
 import { addRefresh } from './commands/refresh.ts'
 import { addResolve } from './commands/resolve.ts'
+import { addServe } from './commands/serve.ts'
 import { addStart } from './commands/start.ts'
 import { addStats } from './commands/stats.ts'
 import { addWarm } from './commands/warm.ts'
@@ -47,12 +49,14 @@ const commands = [
   addEnrich,
   addExport,
   addStats,
+  addHealth,
   addRefresh,
   addWarm,
   addImport,
   addClear,
   addMigrate,
   addWorker,
+  addServe,
   addPsqlUrl,
 ]
 for (const add of commands) {

@@ -14,14 +14,23 @@ export async function report(thrown: unknown, context: Context): Promise<number>
   if (error instanceof Interruption) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has said it
   const { ConfigError } = await import('../errors/config_error.ts')
+  const config = await context.config().catch(() => null)
+  const mark = styleText('red', 'error:', { stream: context.stderr })
+  tell(context, `${mark} ${await plainly(error, context)}`)
+  if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
+    tell(context, await harmless(inspect(error), context))
+  return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+}
+
+/** What went wrong in one sentence, with the remedy where there is one, and without secrets. */
+export async function plainly(error: unknown, context: Context): Promise<string> {
+  return harmless(await sentenceOf(error), context)
+}
+
+async function harmless(text: string, context: Context): Promise<string> {
   const { secretsOf, withoutSecrets } = await import('../secrets.ts')
   const config = await context.config().catch(() => null)
-  const secrets = config === null ? [] : secretsOf(config)
-  const mark = styleText('red', 'error:', { stream: context.stderr })
-  tell(context, `${mark} ${withoutSecrets(await sentenceOf(error), secrets)}`)
-  if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
-    tell(context, withoutSecrets(inspect(error), secrets))
-  return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+  return withoutSecrets(text, config === null ? [] : secretsOf(config))
 }
 
 async function sentenceOf(error: unknown): Promise<string> {

@@ -1,20 +1,30 @@
 import { type Config, defaultJobsPerRequest } from '../config.ts'
 import { migrateUp, requireMigrated } from '../database/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../database/open.ts'
-import type { Logger } from '../log.ts'
+import type { RunningPage } from '../http/running_page.ts'
+import type { createLogger } from '../log.ts'
 import { type RunningWorker, startWorker } from '../worker/run.ts'
 
-/** A worker on its database. Disposing of it stops the worker first and gives the database back last. */
+/** A worker on its database, perhaps with the page. Disposing of it stops these first and gives the database back last. */
 export interface Service extends AsyncDisposable {
   readonly database: OpenDatabase
   readonly worker: RunningWorker
+  readonly page: RunningPage | null
 }
 
-/** Brings up the database, where it is the embedded one, and the worker; with `migrates` the schema before it. */
+export interface ServiceOptions {
+  /** Whether the schema is brought up to date before. */
+  readonly migrates: boolean
+  readonly signal: AbortSignal
+  /** The page in the same process; without it there is none. */
+  readonly page?: { readonly allowActions: boolean }
+}
+
+/** Brings up the database, where it is the embedded one, the worker and the page. */
 export async function startService(
   config: Config,
-  logger: Logger,
-  { migrates, signal }: { migrates: boolean; signal: AbortSignal },
+  logger: ReturnType<typeof createLogger>,
+  { migrates, signal, page: pageOptions }: ServiceOptions,
 ): Promise<Service> {
   const database = await openDatabase(config, logger)
   try {
@@ -23,18 +33,42 @@ export async function startService(
       if (migrates) await migrateUp(database.url, { logger, signal })
       else await requireMigrated(database.url)
     }
-    const worker = await startWorker(config, database.url, logger)
+    const page = pageOptions ? await openPage(config, database.url, logger, pageOptions.allowActions) : null
+    const worker = await startWorker(config, database.url, logger).catch(async (error) => {
+      await page?.[Symbol.asyncDispose]()
+      throw error
+    })
     return {
       database,
       worker,
+      page,
       async [Symbol.asyncDispose]() {
-        await worker.stop()
+        await Promise.all([worker.stop(), page?.[Symbol.asyncDispose]()])
         await database.release()
       },
     }
   } catch (error) {
     await database.release()
     throw error
+  }
+}
+
+/** The page; null where nobody chose its port and the usual one is in use, as by another pgfigi. */
+async function openPage(
+  config: Config,
+  url: string,
+  logger: ReturnType<typeof createLogger>,
+  allowActions: boolean,
+): Promise<RunningPage | null> {
+  const { startPage } = await import('../http/running_page.ts')
+  const { PageListenError } = await import('../errors/page_listen_error.ts')
+  try {
+    return await startPage(config, url, { allowActions, logger })
+  } catch (error) {
+    const isTaken = error instanceof PageListenError && error.code === 'EADDRINUSE'
+    if (!isTaken || config.page.port !== undefined) throw error
+    logger.warn({}, `${error.message} Until then pgfigi goes on without the page.`)
+    return null
   }
 }
 

@@ -34,6 +34,8 @@ export interface Running {
   until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void>
   /** Likewise until so much has been printed, on whichever stream. */
   printed(text: string): Promise<void>
+  /** Waits for a line of stdout of that form; its first group. */
+  firstLine(form: RegExp): Promise<string>
 }
 
 /** Loading TypeScript anew for every command would take most of the time. */
@@ -68,7 +70,17 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   }
   const printed = (text: string) =>
     untilSo(`'${text}' is printed`, () => output.stdout.includes(text) || output.stderr.includes(text))
-  return { child, ended, until: untilSo, printed }
+  const firstLine = async (form: RegExp) => {
+    const found = () =>
+      output.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => form.exec(line)?.[1])
+        .find((group) => group !== undefined)
+    await untilSo(`a line is printed of the form ${form}`, () => found() !== undefined)
+    return found() ?? ''
+  }
+  return { child, ended, until: untilSo, printed, firstLine }
 }
 
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {

@@ -8,7 +8,7 @@ test('start brings up everything, other commands join it, and Ctrl-C leaves no p
   withSimulator({}, (openfigi) =>
     withHome(async (home) => {
       const env = { PGFIGI_HOME: home, OPENFIGI_API_URL: openfigi.url, OPENFIGI_API_KEY: 'key-of-a-test' }
-      const service = start(['start'], { env })
+      const service = start(['start', '--port', '0'], { env })
       await service.printed('Ready.')
       const server = await serverOf(home)
       assert.ok(server)
@@ -20,6 +20,8 @@ test('start brings up everything, other commands join it, and Ctrl-C leaves no p
         status = jsonLines((await run(['resolve', '--no-wait', '--json', '037833100'], { env })).stdout)[0]
           ?.status
       }
+      const page = await service.firstLine(/^Page +(http:\S+)$/)
+      assert.match(await (await fetch(page)).text(), '<title>Overview')
       assert.is(await serverOf(home), server, 'the second command has neither stopped nor restarted it')
 
       service.child.kill('SIGINT')
@@ -53,10 +55,12 @@ test('with DATABASE_URL, start migrates that database and uses it', () =>
     await withAdmin((sql) => sql`create database ${sql(name)} template template0`)
     try {
       const env = { DATABASE_URL: databaseUrl(await clusterUrl(), name), PGFIGI_HOME: home }
-      const service = start(['start'], { env })
+      const service = start(['start', '--no-page'], { env })
       await service.printed('Ready.')
       service.child.kill('SIGTERM')
-      assert.is((await service.ended).code, 0)
+      const { code, stdout } = await service.ended
+      assert.is(code, 0)
+      assert.not.match(stdout, 'Page')
       assert.is((await run(['stats'], { env })).code, 0)
       assert.is(await serverOf(home), null)
     } finally {

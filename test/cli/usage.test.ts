@@ -19,6 +19,7 @@ const commands = [
   'migrate history',
   'migrate new',
   'worker',
+  'serve',
   'psql-url',
 ]
 
@@ -58,6 +59,9 @@ test('wrong usage is exit code 2 and a sentence on stderr', async () => {
     ['refresh', '--max-rows', '0'],
     ['stats', 'of', 'what'],
     ['clear'],
+    ['serve', '--port', '65536'],
+    ['serve', '--host', '0.0.0.0'],
+    ['start', '--host', '0.0.0.0'],
   ]
   const ends = await Promise.all(calls.map((call) => run(call)))
   for (const [place, { code, stdout, stderr }] of ends.entries()) {

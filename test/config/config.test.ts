@@ -73,6 +73,10 @@ test('that cannot be used are named all at once, without quoting a secret', () =
       OPENFIGI_JOBS_PER_REQUEST: '101',
       OPENFIGI_LISTING_PREFERENCE: '?',
       OPENFIGI_TIMEOUT_MS: '0',
+      PGFIGI_PAGE_HOST: 'http://canary',
+      PGFIGI_PAGE_PORT: '65536',
+      PGFIGI_PAGE_PASSWORD: 'canary',
+      PGFIGI_PAGE_TOKEN: 'canary with blanks',
       LOG_LEVEL: 'loud',
     }),
   )
@@ -88,6 +92,10 @@ test('that cannot be used are named all at once, without quoting a secret', () =
     'OPENFIGI_LISTING_PREFERENCE',
     'OPENFIGI_RATE_LIMIT',
     'OPENFIGI_TIMEOUT_MS',
+    'PGFIGI_PAGE_HOST',
+    'PGFIGI_PAGE_PASSWORD',
+    'PGFIGI_PAGE_PORT',
+    'PGFIGI_PAGE_TOKEN',
   ])
   assert.ok(
     faults.every((fault) => !fault.includes('canary') && fault.length > 30),
@@ -209,6 +217,22 @@ test('of the pools come from the environment, and the options go first', () => {
   assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5])
   const faults = faultsOf(() => parseConfig({ PGFIGI_MAX_CONNECTIONS: '0', PGFIGI_PREPARE: 'perhaps' }))
   assert.equal(faults.length, 2)
+})
+
+test('of the page listen on this machine alone, unless they say otherwise', () => {
+  assert.equal(parseConfig({}).page, {
+    host: '127.0.0.1',
+    port: undefined,
+    password: undefined,
+    token: undefined,
+  })
+  const environment = {
+    PGFIGI_PAGE_HOST: '::',
+    PGFIGI_PAGE_PORT: '0',
+    PGFIGI_PAGE_PASSWORD: 'twelve chars',
+    PGFIGI_PAGE_TOKEN: 'twelve-chars',
+  }
+  assert.equal(Object.values(parseConfig(environment).page), ['::', 0, 'twelve chars', 'twelve-chars'])
 })
 
 test('may name several servers for lookups, and say where one is needed', () => {

@@ -38,6 +38,8 @@ test('ships what is needed and nothing else', async () => {
     'dist/src/index.js',
     'dist/src/index.d.ts',
     'dist/src/cli/main.js',
+    'dist/src/http/assets/page.css',
+    'dist/src/http/assets/live.js',
     'dist/tasks/fetch_mappings.js',
     'dist/tasks/refresh_stale_mappings.js',
     'migrations/undo/000001-security-master.sql',

@@ -59,11 +59,27 @@ const monitorFunctions = [
   'figi_private.counter_totals()',
   'figi_private.counts_since(timestamp with time zone,interval)',
   'figi_private.gauges()',
+  'figi_private.page_actions(integer)',
+  'figi_private.page_bearers(text,integer)',
+  'figi_private.page_changes(integer)',
+  'figi_private.page_jobs(integer)',
+  'figi_private.page_negatives(integer)',
+  'figi_private.page_processes()',
+  'figi_private.page_request_of(text,text)',
+  'figi_private.page_requests(text,integer)',
+  'figi_private.page_runs()',
   'figi_private.sizes_since(timestamp with time zone,interval)',
+  'figi_private.stale_at(timestamp with time zone)',
+  'health_checks(boolean,text)',
 ]
 
 /** Those of the monitors besides. */
 const workerFunctions = [
+  'figi_private.act_fetch(text,text,text,text)',
+  'figi_private.act_retry(text,text,text,text)',
+  'figi_private.act_retry_all(text,text)',
+  'figi_private.act_unlock(text,text)',
+  'figi_private.unlock_dead_jobs()',
   'clear_cache()',
   'figi_private.api_blocked_for(text)',
   'figi_private.block_api_budget(text,interval)',
@@ -195,12 +211,25 @@ test('a monitor reads everything it may', async () => {
       `figi_private.sizes_since(now() - interval '1 hour', '1 minute')`,
       `figi_private.counter_totals()`,
       `figi_private.gauges()`,
+      `public.health_checks(true, '000001')`,
+      `figi_private.page_actions(10)`,
+      `figi_private.page_bearers('T', 10)`,
+      `figi_private.page_changes(10)`,
+      `figi_private.page_jobs(10)`,
+      `figi_private.page_negatives(10)`,
+      `figi_private.page_processes()`,
+      `figi_private.page_request_of('CUSIP', '${makeCusip(1)}')`,
+      `figi_private.page_requests('waiting', 10)`,
+      `figi_private.page_runs()`,
+      `figi_private.stale_at(now())`,
     ]) {
       assert.is(await refusal(sql, `select * from ${call}`), null, call)
     }
     for (const call of [
       `figi_private.record_counts('{}', 1, '[]')`,
       `figi_private.keep_house()`,
+      `figi_private.act_retry_all('me', '::1')`,
+      `figi_private.unlock_dead_jobs()`,
       `figi_private.add_counts('[]')`,
       `public.upsert_mapping('CUSIP', '037833100', 'X')`,
     ]) {

@@ -1,0 +1,28 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Config } from '../config.ts'
+
+/** How a command is told where the page listens, and what it lets people do. */
+export interface PageFlags {
+  readonly host?: string
+  readonly port?: number
+  readonly allowActions?: boolean
+}
+
+export function addPageOptions(command: Command): Command {
+  return command
+    .option('--host <address>', 'where the page listens (PGFIGI_PAGE_HOST, else 127.0.0.1)')
+    .option('--port <number>', 'its port, 0 for a free one (PGFIGI_PAGE_PORT, else 8080)', parsePort)
+    .option('--allow-actions', 'let the buttons of the page work: fetch, retry, unlock')
+}
+
+/** The settings, with what was given on the command line in place of the environment's. */
+export function withPageFlags(config: Config, { host, port }: PageFlags): Config {
+  const { page } = config
+  return { ...config, page: { ...page, host: host ?? page.host, port: port ?? page.port } }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port
+  throw new InvalidArgumentError('It is a whole number from 0 to 65535.')
+}

@@ -1,0 +1,64 @@
+import type { HealthCheck } from '../http/models.ts'
+import type { Sql } from './connect.ts'
+import { codeOf } from './faults.ts'
+
+export type HealthStatus = HealthCheck['status']
+
+/** What health_checks says, or why it cannot be asked. */
+export interface HealthReport {
+  readonly status: HealthStatus
+  /** ISO 8601, by this machine's clock. */
+  readonly checked_at: string
+  readonly checks: HealthCheck[]
+}
+
+export interface HealthOptions {
+  /** Read all rows for the laws, which takes long, instead of a sample. */
+  readonly whole?: boolean
+  /** The newest migration that this pgfigi knows, for example 000003. */
+  readonly latestMigration?: string | null
+}
+
+/** The rows of health_checks, in their order. */
+export async function healthChecks(
+  sql: Sql,
+  { whole = false, latestMigration = null }: HealthOptions = {},
+): Promise<HealthCheck[]> {
+  const rows = await sql<HealthCheck[]>`
+    select c.name, c.status, c.value::float8, c.unit, c.threshold::float8, c.fails_at::float8, c.sentence
+    from public.health_checks(${whole}, ${latestMigration}) c`
+  return rows.map((row) => ({ ...row }))
+}
+
+const severity: Readonly<Record<HealthStatus, number>> = { ok: 0, warn: 1, fail: 2 }
+
+export function worstOf(checks: readonly Pick<HealthCheck, 'status'>[]): HealthStatus {
+  return checks.reduce<HealthStatus>((worst, { status }) => (isWorse(status, worst) ? status : worst), 'ok')
+}
+
+/** The same checks, those that fail first; else in their order. */
+export function worstFirst(checks: readonly HealthCheck[]): HealthCheck[] {
+  return checks.toSorted((a, b) => severity[b.status] - severity[a.status])
+}
+
+export function reportOf(checks: HealthCheck[]): HealthReport {
+  return { status: worstOf(checks), checked_at: new Date().toISOString(), checks }
+}
+
+/**
+ * The one check that is left where health_checks cannot be asked, for this error in plain words: `migrations` where the database
+ * has no such function, else `database`.
+ */
+export function failedCheck(error: unknown, sentence: string): HealthCheck {
+  const isOutdated = ['42883', '3F000', '42P01'].includes(codeOf(error) ?? '')
+  return failing(isOutdated ? 'migrations' : 'database', sentence)
+}
+
+/** A check that fails without anything to measure. */
+export function failing(name: string, sentence: string): HealthCheck {
+  return { name, status: 'fail', value: null, unit: '', threshold: null, fails_at: null, sentence }
+}
+
+function isWorse(one: HealthStatus, other: HealthStatus): boolean {
+  return severity[one] > severity[other]
+}

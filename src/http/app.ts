@@ -1,0 +1,45 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Access } from './access.ts'
+import type { PageData } from './page_data.ts'
+import type { Pages } from './pages.ts'
+
+/** The server that routes are added to, whose schemas are zod's. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** What routes work with. */
+export interface Parts {
+  readonly access: Access
+  readonly data: PageData
+  readonly pages: Pages
+  /** Whether the buttons work, and are shown. */
+  readonly allowActions: boolean
+  /** Of pgfigi. */
+  readonly version: string
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /**
+     * Who is answered: `known` visitors (the default); at the `door` also strangers who may yet become known; `everyone`,
+     * whatever else holds.
+     */
+    access?: 'known' | 'door' | 'everyone'
+    /** Whose pace: that of pages and the API (the default), or that of what watches this process. */
+    lane?: 'page' | 'probe'
+    /** False where an answer is not worth a line of the log. */
+    isLogged?: boolean
+  }
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ownCookie } from './access.ts'
+import type { Parts } from './app.ts'
+import { SharedAnswers } from './shared_answers.ts'
+import type { Frame } from './views/frame.ts'
+
+export interface PageOptions {
+  readonly status?: number
+  /** Whether it has a form also for strangers, as the login has. */
+  readonly hasForm?: boolean
+  /** Whether others who ask for the same within a second get what was made for the first. */
+  readonly isShared?: boolean
+}
+
+type Render = (frame: Frame) => string | Promise<string>
+
+const noticeCookie = 'pgfigi_notice'
+
+/** A page holds tables of some hundred rows. */
+const mostKept = 50
+const keptMs = 1000
+
+/** Stands in a page for the token of whoever it is made for. */
+const tokenPlace = `token-${randomBytes(18).toString('hex')}`
+
+/** To whom a token against forgery belongs: of another session it is worth nothing. */
+export function ownerOfTokens(request: FastifyRequest): string {
+  return request.visitor?.session?.id ?? 'nobody'
+}
+
+/** Sends pages, each made once a second at the most, however many look at it. */
+export class Pages {
+  readonly #parts: Pick<Parts, 'allowActions' | 'version'>
+  readonly #made = new SharedAnswers(mostKept)
+
+  constructor(parts: Pick<Parts, 'allowActions' | 'version'>) {
+    this.#parts = parts
+  }
+
+  async send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    render: Render,
+    { status = 200, hasForm = false, isShared = false }: PageOptions = {},
+  ): Promise<FastifyReply> {
+    const { allowActions, version } = this.#parts
+    const session = request.visitor?.session ?? null
+    const needsToken = hasForm || session !== null || (allowActions && request.visitor !== null)
+    const notice = takeNotice(request, reply)
+    const frame: Frame = {
+      path: request.url,
+      csrfToken: needsToken ? tokenPlace : null,
+      allowActions,
+      user: session?.who ?? null,
+      notice,
+      version,
+    }
+    const name = JSON.stringify([frame.path, frame.user, needsToken])
+    const html =
+      isShared && notice === null
+        ? await this.#made.of(name, keptMs, async () => render(frame))
+        : await render(frame)
+    const token = needsToken ? reply.generateCsrf({ userInfo: ownerOfTokens(request) }) : ''
+    return reply.code(status).type('text/html; charset=utf-8').send(html.replaceAll(tokenPlace, token))
+  }
+
+  /** After a button, nobody is shown what was before. */
+  forget(): void {
+    this.#made.forget()
+  }
+}
+
+/** Says on the next page that this browser loads what came of a button. */
+export function leaveNotice(request: FastifyRequest, reply: FastifyReply, notice: string): void {
+  const value = Buffer.from(notice.slice(0, 1000)).toString('base64url')
+  reply.setCookie(noticeCookie, value, { ...ownCookie(request), maxAge: 60 })
+}
+
+function takeNotice(request: FastifyRequest, reply: FastifyReply): string | null {
+  const cookie = request.cookies?.[noticeCookie]
+  if (cookie === undefined) return null
+  reply.clearCookie(noticeCookie, { path: '/' })
+  const { valid, value } = request.unsignCookie(cookie)
+  return valid && value !== null ? Buffer.from(value, 'base64url').toString() : null
+}

@@ -1,0 +1,13 @@
+import { html } from 'ghtml'
+
+/** Where the runbooks are: this server shows them itself. */
+const runbookBase = '/runbooks'
+
+/** Where what to do about a check is written. */
+export function runbookPath(name: string): string {
+  return `${runbookBase}/${encodeURIComponent(name)}`
+}
+
+export function runbookLink(name: string, label: string): string {
+  return html`<a class="runbook" href="${runbookPath(name)}">${label}<span class="unseen"> about ${name.replaceAll('_', ' ')}</span></a>`
+}

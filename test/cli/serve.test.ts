@@ -1,0 +1,62 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { getPriority } from 'node:os'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { run, start, withInstallation } from './pgfigi.ts'
+
+test('serve prints the address, shows the page, steps back behind others, and stops at SIGTERM', () =>
+  withInstallation(async ({ env }) => {
+    const secrets = { PGFIGI_PAGE_PASSWORD: 'a long password', PGFIGI_PAGE_TOKEN: 'token-of-a-test' }
+    const service = start(['serve', '--port', '0'], { env: { ...env, ...secrets } })
+    const url = await service.firstLine(/^Page {2}(http:\/\/127\.0\.0\.1:\d+)$/)
+    if (process.platform === 'linux') assert.is(getPriority(service.child.pid), 10)
+    const metrics = await fetch(`${url}/metrics`, { headers: { authorization: 'Bearer token-of-a-test' } })
+    assert.match(await metrics.text(), 'pgfigi_database_up 1')
+    const login = await fetch(url)
+    assert.match(await login.text(), '<title>Log in')
+
+    const began = performance.now()
+    service.child.kill('SIGTERM')
+    const { code, stdout, stderr } = await service.ended
+    assert.is(code, 0)
+    assert.ok(performance.now() - began < 5000)
+    assert.is(stdout, `Page  ${url}\n`)
+    for (const secret of [
+      ...Object.values(secrets),
+      env.OPENFIGI_API_KEY ?? '',
+      new URL(env.DATABASE_URL ?? '').password,
+    ])
+      assert.not.match(stderr, secret)
+  }))
+
+test('a port in use is told in a sentence, and so are a page that nothing guards and a database that is away', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const port = String((taken.address() as AddressInfo).port)
+  const DATABASE_URL = 'postgres://nobody@127.0.0.1:1/none'
+  try {
+    const [busy, unguarded, short] = await Promise.all([
+      run(['serve'], { env: { DATABASE_URL, PGFIGI_PAGE_PORT: port } }),
+      run(['serve', '--host', '0.0.0.0'], { env: { DATABASE_URL } }),
+      run(['serve'], { env: { DATABASE_URL, PGFIGI_PAGE_PASSWORD: 'short', PGFIGI_PAGE_TOKEN: 'short' } }),
+    ])
+    assert.is(busy.code, 1)
+    assert.match(
+      busy.stderr,
+      new RegExp(`error: The page cannot listen: port ${port} on 127.0.0.1 is in use.*PGFIGI_PAGE_PORT`),
+    )
+    assert.is(unguarded.code, 2)
+    assert.match(unguarded.stderr, /PGFIGI_PAGE_PASSWORD or PGFIGI_PAGE_TOKEN must be set/)
+    assert.is(short.code, 2)
+    assert.match(short.stderr, /PGFIGI_PAGE_PASSWORD must have.*\n.*PGFIGI_PAGE_TOKEN must have/)
+    for (const { stdout, stderr } of [busy, unguarded, short]) {
+      assert.is(stdout, '')
+      assert.not.match(stderr, /\n\s+at /)
+    }
+  } finally {
+    taken.close()
+  }
+})
+
+test.run()

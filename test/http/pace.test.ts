@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Pace } from '../../src/http/pace.ts'
+import { SharedAnswers } from '../../src/http/shared_answers.ts'
+import { withPage } from './pages.ts'
+
+const test = suite('how often the page answers')
+
+test('a burst goes at once, the rest in line, as many a second as are allowed', async () => {
+  const pace = new Pace({ perSecond: 50, mostWaiting: 100, longestWaitMs: 5000 })
+  const order: number[] = []
+  const began = performance.now()
+  const turns = Array.from({ length: 75 }, async (_, place) => {
+    assert.ok(await pace.turn())
+    order.push(place)
+  })
+  await sleep(10)
+  assert.is(order.length, 50)
+  await Promise.all(turns)
+  const elapsed = performance.now() - began
+  assert.ok(elapsed >= 450, `25 of them took ${elapsed} ms`)
+  assert.equal(
+    order,
+    [...order].sort((a, b) => a - b),
+  )
+})
+
+test('who would wait too long, is one too many, or has gone, is let go', async () => {
+  const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 })
+  for (let burst = 0; burst < 5; burst += 1) assert.ok(await pace.turn())
+  const gone = new AbortController()
+  const waiting = [pace.turn(gone.signal), pace.turn(), pace.turn()]
+  assert.is(await pace.turn(), false, 'too many wait')
+  gone.abort()
+  assert.is(await waiting[0], false)
+  const rest = await Promise.all(waiting.slice(1))
+  assert.equal(rest, [true, false], 'one turn comes within the time, the next does not')
+})
+
+test('at the end nobody waits any more', async () => {
+  const pace = new Pace({ perSecond: 1, mostWaiting: 3, longestWaitMs: 5000 })
+  assert.ok(await pace.turn())
+  const waiting = pace.turn()
+  pace.end()
+  assert.is(await waiting, false)
+})
+
+test('requests are paced, those of monitoring apart from those of people', () =>
+  withPage({ pace: { perSecond: 5, mostWaiting: 2, longestWaitMs: 5000 } }, async ({ ask }) => {
+    const crowd = Array.from({ length: 9 }, () => ask('/search'))
+    const probe = await ask('/healthz')
+    assert.is(probe.status, 200)
+    const answers = await Promise.all(crowd)
+    const refused = answers.filter(({ status }) => status === 503)
+    assert.is(answers.filter(({ status }) => status === 200).length, 7)
+    assert.is(refused.length, 2)
+    assert.is(refused[0]?.headers['retry-after'], '5')
+    assert.match(String(refused[0]?.text), 'try again in a few seconds')
+  }))
+
+test('the same is asked once, for all who want it meanwhile and shortly after; failures, too', async () => {
+  const shared = new SharedAnswers()
+  let asked = 0
+  const ask = async () => {
+    asked += 1
+    await sleep(20)
+    if (asked === 2) throw new Error('not now')
+    return asked
+  }
+  const crowd = () => Promise.allSettled(Array.from({ length: 10 }, () => shared.of('a', 100, ask)))
+  for (const outcome of await crowd()) assert.equal(outcome, { status: 'fulfilled', value: 1 })
+  await crowd()
+  assert.is(asked, 1)
+  await sleep(130)
+  for (const outcome of await crowd()) assert.is(outcome.status, 'rejected')
+  await crowd()
+  assert.is(asked, 2)
+  shared.forget()
+  assert.is(await shared.of('a', 100, ask), 3)
+})
+
+test.run()

@@ -1,0 +1,130 @@
+import { pino } from 'pino'
+import { request } from 'undici'
+import { parseConfig } from '../../src/config.ts'
+import type { PaceOptions } from '../../src/http/pace.ts'
+import { startPage } from '../../src/http/running_page.ts'
+
+/** A database that is not there. */
+export const nowhere = 'postgres://nobody@127.0.0.1:1/none'
+
+/** No test is slowed down by the pace unless it wants to be. */
+const noPace: PaceOptions = { perSecond: 10_000, mostWaiting: 1000, longestWaitMs: 5000 }
+
+export interface ServeOptions {
+  readonly url?: string
+  readonly readUrl?: string
+  readonly password?: string
+  readonly token?: string
+  readonly host?: string
+  readonly allowActions?: boolean
+  readonly pace?: PaceOptions
+}
+
+export interface Asked {
+  readonly method?: 'GET' | 'POST' | 'HEAD'
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as a form. */
+  readonly form?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly json?: unknown
+  /** Neither, as it is. */
+  readonly body?: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly text: string
+  /** The text as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for
+  readonly json: any
+}
+
+/** A page as a browser or a program sees it; what `cookies` holds goes along, and what is set stays there. */
+export interface Visit {
+  readonly url: string
+  readonly cookies: Map<string, string>
+  /** Every line that was logged, as JSON text. */
+  log(): string
+  ask(path: string, asked?: Asked): Promise<Answer>
+  /** The token against forgery in the form of a page. */
+  csrfOf(path: string): Promise<string>
+}
+
+/** Serves a page on a free port for as long as the work takes. */
+export async function withPage(options: ServeOptions, work: (visit: Visit) => Promise<void>): Promise<void> {
+  const lines: string[] = []
+  const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) })
+  const config = parseConfig({
+    DATABASE_READ_URL: options.readUrl,
+    PGFIGI_PAGE_HOST: options.host,
+    PGFIGI_PAGE_PORT: '0',
+    PGFIGI_PAGE_PASSWORD: options.password,
+    PGFIGI_PAGE_TOKEN: options.token,
+  })
+  await using page = await startPage(config, options.url ?? nowhere, {
+    allowActions: options.allowActions ?? false,
+    logger,
+    pace: options.pace ?? noPace,
+  })
+  await work(visitTo(page.url, () => lines.join('')))
+}
+
+export function visitTo(url: string, log: () => string = () => ''): Visit {
+  const cookies = new Map<string, string>()
+  const ask = async (path: string, asked: Asked = {}): Promise<Answer> => {
+    const { form, json, body } = asked
+    const type =
+      form !== undefined
+        ? 'application/x-www-form-urlencoded'
+        : json !== undefined
+          ? 'application/json'
+          : undefined
+    const sent =
+      form !== undefined
+        ? new URLSearchParams(form).toString()
+        : json !== undefined
+          ? JSON.stringify(json)
+          : body
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const response = await request(url + path, {
+      method: asked.method ?? (sent === undefined ? 'GET' : 'POST'),
+      headers: {
+        ...(type ? { 'content-type': type } : {}),
+        ...(cookie ? { cookie } : {}),
+        ...asked.headers,
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+    })
+    const text = await response.body.text()
+    keep(cookies, response.headers['set-cookie'])
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text,
+      get json() {
+        return JSON.parse(text)
+      },
+    }
+  }
+  return {
+    url,
+    cookies,
+    log,
+    ask,
+    async csrfOf(path) {
+      const { text } = await ask(path)
+      const token = /name="csrf" value="([^"]+)"/.exec(text)?.[1]
+      if (token === undefined) throw new Error(`no form on ${path}: ${text}`)
+      return token
+    },
+  }
+}
+
+function keep(cookies: Map<string, string>, set: string | string[] | undefined): void {
+  for (const line of [set ?? []].flat()) {
+    const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+    if (value === '') cookies.delete(name)
+    else cookies.set(name, value)
+  }
+}

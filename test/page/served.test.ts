@@ -1,0 +1,116 @@
+import pino from 'pino'
+import type { Page } from 'playwright-core'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseConfig } from '../../src/config.ts'
+import { startPage } from '../../src/http/running_page.ts'
+import { closeBrowser, type Visit, withPage } from '../support/browser.ts'
+import { forkProgram } from '../support/child.ts'
+import { withDatabase } from '../support/database.ts'
+import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
+
+const test = suite('the served page in a browser')
+
+const apple = '037833100'
+const password = 'open sesame, page'
+
+/** Fetches at once: a worker, a page with buttons and a password, and OpenFIGI as the simulator has it. */
+async function withServedPage(
+  work: (served: { url: string; sim: Simulator }) => Promise<void>,
+): Promise<void> {
+  await withSimulator({ limit: { requests: 1000, windowMs: 1000 } }, (sim) =>
+    withDatabase(async ({ url }) => {
+      const environment = { DATABASE_URL: url, OPENFIGI_API_URL: sim.url, OPENFIGI_API_KEY: 'key' }
+      await using worker = await forkProgram('worker_process.ts', {}, environment)
+      const config = parseConfig({ PGFIGI_PAGE_PORT: '0', PGFIGI_PAGE_PASSWORD: password })
+      await using page = await startPage(config, url, {
+        allowActions: true,
+        logger: pino({ level: 'silent' }),
+      })
+      await work({ url: page.url, sim })
+      await worker.end('SIGTERM')
+    }),
+  )
+}
+
+async function logIn(page: Page, url: string): Promise<void> {
+  await page.goto(`${url}/changes`)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.waitForURL(`${url}/changes`)
+}
+
+async function lookUp(page: Page, text: string): Promise<void> {
+  await page.getByLabel('CUSIP, ISIN or ticker').fill(text)
+  await page.getByRole('button', { name: 'Look up' }).click()
+  await page.waitForURL(`**/search?q=${text}`)
+}
+
+/** Lets the page fetch itself anew until the ticker is there. */
+async function appears({ page }: Visit, ticker: string): Promise<void> {
+  const big = page.locator('.big', { hasText: ticker })
+  for (let round = 0; round < 40; round++) {
+    await page.clock.runFor(5000)
+    if (
+      await big.waitFor({ timeout: 500 }).then(
+        () => true,
+        () => false,
+      )
+    )
+      return
+  }
+  assert.unreachable(`${ticker} has not appeared: ${await page.locator('main').textContent()}`)
+}
+
+test('an identifier is looked up, fetched, and renamed; what comes of it appears by itself', () =>
+  withPage('the served page', {}, (visit) =>
+    withServedPage(async ({ url, sim }) => {
+      const { page, complaints } = visit
+      await page.clock.install()
+      await logIn(page, url)
+      await lookUp(page, apple)
+      await page.getByText('Nothing is known yet').waitFor()
+      await page.getByRole('button', { name: 'Fetch' }).click()
+      await page.locator('.notice').waitFor()
+      await appears(visit, 'AAPL')
+
+      sim.rename(apple, 'PEAR')
+      await page.getByRole('button', { name: 'Fetch again' }).click()
+      await page.locator('.notice').waitFor()
+      await appears(visit, 'PEAR')
+      assert.equal(await page.locator('.timeline .ticker').allTextContents(), ['PEAR', 'AAPL'])
+      assert.equal(await page.locator('#periods tbody th').allTextContents(), ['PEAR', 'AAPL'])
+
+      await page.getByRole('link', { name: 'Changes' }).click()
+      await page.locator('#changes tbody tr', { hasText: 'Renamed' }).waitFor()
+      await lookUp(page, 'AAPL')
+      await page.getByRole('heading', { name: 'Bore it once' }).waitFor()
+      for (const name of ['Overview', 'Negatives', 'Requests', 'Work']) {
+        await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click()
+        await page.getByRole('heading', { name, level: 1 }).waitFor()
+      }
+      assert.equal(await page.locator('#actions tbody th').allTextContents(), ['Fetch', 'Fetch'])
+      await page.getByRole('button', { name: 'Log out' }).click()
+      await page.getByLabel('Password').waitFor()
+      assert.equal(complaints, [])
+    }),
+  ))
+
+test('the same with JavaScript off', () =>
+  withPage('the served page without JavaScript', { javaScriptEnabled: false }, ({ page, complaints }) =>
+    withServedPage(async ({ url }) => {
+      await logIn(page, url)
+      await lookUp(page, apple)
+      await page.getByRole('button', { name: 'Fetch' }).click()
+      await page.locator('.notice').waitFor()
+      for (let round = 0; round < 100; round++) {
+        await page.reload()
+        if ((await page.locator('.big').textContent()) === 'AAPL') break
+      }
+      assert.is(await page.locator('.big').textContent(), 'AAPL')
+      assert.equal(complaints, [])
+    }),
+  ))
+
+test.after(closeBrowser)
+test.run()
