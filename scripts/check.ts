@@ -25,6 +25,7 @@ const checks: Readonly<Record<string, () => Promise<Outcome>>> = {
   'no sql.unsafe': noUnsafe,
   'no uncommitted migration': migrationStatus,
   'schema.sql is fresh': () => node(['scripts/schema_dump.ts', '--check']),
+  'docs/api is fresh': () => node(['scripts/api_docs.ts', '--check']),
 }
 
 const outcomes = await Promise.all(

@@ -6,6 +6,7 @@
  * Nothing here throws for any string: whatever is no identifier is null.
  */
 
+/** CUSIP stands for CINS and PPN, too. */
 export type IdentifierType = 'CUSIP' | 'ISIN'
 
 /** A security's identifier, always normalised: clean, complete, and proven by its check digit. */

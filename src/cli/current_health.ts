@@ -1,8 +1,9 @@
 import { connect, type Sql } from '../database/connect.ts'
 import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { runningEmbedded } from '../database/embedded.ts'
-import { failedCheck, failing, type HealthReport, healthChecks, reportOf } from '../database/health.ts'
+import { failedCheck, failing, healthChecks, reportOf } from '../database/health.ts'
 import { latestMigration } from '../database/migrations_folder.ts'
+import type { Health } from '../http/models.ts'
 import type { Context } from './context.ts'
 import { commandLine } from './invocation.ts'
 import { plainly } from './report.ts'
@@ -11,7 +12,7 @@ import { plainly } from './report.ts'
 const wholeDeadlineMs = 3_600_000
 
 /** The health of the database as it is: one that does not run or answer is a check that fails, and is not brought up. */
-export async function currentHealth(context: Context, { whole }: { whole: boolean }): Promise<HealthReport> {
+export async function currentHealth(context: Context, { whole }: { whole: boolean }): Promise<Health> {
   const config = await context.config()
   const url = config.databaseUrl ?? (await runningEmbedded(config.home))?.url
   if (url === undefined) {

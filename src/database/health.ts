@@ -1,16 +1,8 @@
-import type { HealthCheck } from '../http/models.ts'
+import type { Health, HealthCheck } from '../http/models.ts'
 import type { Sql } from './connect.ts'
 import { codeOf } from './faults.ts'
 
 export type HealthStatus = HealthCheck['status']
-
-/** What health_checks says, or why it cannot be asked. */
-export interface HealthReport {
-  readonly status: HealthStatus
-  /** ISO 8601, by this machine's clock. */
-  readonly checked_at: string
-  readonly checks: HealthCheck[]
-}
 
 export interface HealthOptions {
   /** Read all rows for the laws, which takes long, instead of a sample. */
@@ -41,7 +33,8 @@ export function worstFirst(checks: readonly HealthCheck[]): HealthCheck[] {
   return checks.toSorted((a, b) => severity[b.status] - severity[a.status])
 }
 
-export function reportOf(checks: HealthCheck[]): HealthReport {
+/** What the checks say in all, as of now by this machine's clock. */
+export function reportOf(checks: HealthCheck[]): Health {
   return { status: worstOf(checks), checked_at: new Date().toISOString(), checks }
 }
 

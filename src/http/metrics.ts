@@ -34,7 +34,7 @@ export interface Exposition {
 }
 
 /** Of figi_private.gauges, by name. */
-const gaugeDefinitions: Readonly<Record<string, CounterDefinition>> = {
+export const gaugeDefinitions: Readonly<Record<string, CounterDefinition>> = {
   mappings: { help: 'Identifiers with a current answer, by kind (found, negative).', labels: ['kind'] },
   stale_mappings: { help: 'Current answers that are past their age.', labels: [] },
   ended_periods: { help: 'Periods that have ended.', labels: [] },
@@ -86,7 +86,7 @@ function registryOf({ totals, gauges, checks }: Measured): Registry {
     name: 'pgfigi_database_up',
     help: 'Whether the database answers: 1, or 0.',
     registers,
-  }).set(checks === null ? 0 : 1)
+  }).set((checks ?? gauges ?? totals) === null ? 0 : 1)
   if (totals !== null) addTotals(registry, totals)
   if (gauges !== null) addGauges(registry, gauges)
   if (checks !== null) addChecks(registry, checks)

@@ -55,6 +55,21 @@ test('on a terminal resolve shows a table in colour, and says where another list
   })
 })
 
+test('on a terminal health shows the worst check first, in colour', async () => {
+  if (skipped()) return
+  await withInstallation(async ({ env, sql }) => {
+    await sql`select figi_private.block_api_budget('b', '20 minutes')`
+    const { code, output } = await onTerminal('health', env)
+    assert.is(code, 1)
+    assert.match(output, '\x1b[31mfail  \x1b[39mbudget_blocked')
+    const lines = stripVTControlCharacters(output).split('\n')
+    assert.match(lines[0] ?? '', /^fail {2}budget_blocked {2}1,\d\d\d(\.\d)? s$/)
+    assert.match(lines[1] ?? '', /^ {6}Nothing is sent to OpenFIGI for another 20 min\./)
+    assert.match(lines[2] ?? '', /^warn {2}worker_seen {5}-$/)
+    assert.match(lines[4] ?? '', /^ok {4}laws {12}0 broken laws$/)
+  })
+})
+
 test('NO_COLOR leaves the table without colours', async () => {
   if (skipped()) return
   await withInstallation(async ({ env }) => {

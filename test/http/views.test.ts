@@ -6,6 +6,7 @@ import { changesPage } from '../../src/http/views/changes.ts'
 import { negativesPage } from '../../src/http/views/negatives.ts'
 import { overviewPage } from '../../src/http/views/overview.ts'
 import { requestsPage } from '../../src/http/views/requests.ts'
+import { runbookPage } from '../../src/http/views/runbook.ts'
 import { searchPage } from '../../src/http/views/search.ts'
 import { workPage } from '../../src/http/views/work.ts'
 import { examplePages } from '../support/example_pages.ts'
@@ -195,7 +196,15 @@ test('assets have a type, a body and an etag of their own', () => {
   assert.is(new Set([...assets.values()].map(({ etag }) => etag)).size, assets.size)
 })
 
-test('a runbook is read by its name alone', async () => {
+test('a runbook is read by its name alone, and there is one for each check', async () => {
+  for (const { name } of example.wellHealth.checks) {
+    const text = await readRunbook(name)
+    assert.ok(text, name)
+    const html = runbookPage({ name, text }, frame(`/runbooks/${name}`))
+    assert.match(html, /<h2>What to do<\/h2>/, name)
+    const words = read(html.replaceAll(/<(pre|code)\b.*?<\/\1>/gs, ''))
+    assert.not.match(words, /\*\*|\]\(|`/, name)
+  }
   for (const name of ['../architecture', '..', '', 'a/b', 'no_such_check', '%2e%2e', 'x'.repeat(300)]) {
     assert.is(await readRunbook(name), null, name)
   }

@@ -43,6 +43,7 @@ test('ships what is needed and nothing else', async () => {
     'dist/tasks/fetch_mappings.js',
     'dist/tasks/refresh_stale_mappings.js',
     'migrations/undo/000001-security-master.sql',
+    'docs/runbooks/gave_up.md',
     'crontab',
     'README.md',
     'LICENSE',

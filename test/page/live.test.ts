@@ -54,6 +54,11 @@ test('changes what has changed, and leaves focus, typed text, what is unfolded a
     await page.evaluate(`
       scrollTo(0, 300)
       document.querySelector('.canvas canvas').isTheOneOfBefore = true`)
+    await page.evaluate(`
+      globalThis.shifted = 0
+      new PerformanceObserver((list) => {
+        for (const { value } of list.getEntries()) globalThis.shifted += value
+      }).observe({ type: 'layout-shift' })`)
     live.grow()
     await wait(page, 5)
     await mappings(page, '1,001').waitFor()
@@ -64,6 +69,7 @@ test('changes what has changed, and leaves focus, typed text, what is unfolded a
       isOpen: document.querySelector('#chart-lookups details').open,
       canvas: document.querySelector('.canvas canvas').isTheOneOfBefore,
       canvases: document.querySelectorAll('canvas').length,
+      shifted: globalThis.shifted,
     })`)
     assert.equal(after, {
       typed: '0378',
@@ -72,6 +78,7 @@ test('changes what has changed, and leaves focus, typed text, what is unfolded a
       isOpen: true,
       canvas: true,
       canvases: 4,
+      shifted: 0,
     })
     assert.equal(complaints, [])
   }))

@@ -20,7 +20,7 @@ const visual = ['color-contrast', 'scrollable-region-focusable', 'target-size', 
 
 /**
  * One line a finding, in light and dark, at the desk and on a phone; also where the page is wider than the screen. The
- * rules that look at the document alone are tried in two of the four.
+ * rules that look at the document alone are tried in the first of the four.
  */
 export async function findings(page: Page): Promise<string[]> {
   await page.evaluate(source) // past the page's policy, which would not let the page load it
@@ -31,7 +31,11 @@ export async function findings(page: Page): Promise<string[]> {
     const where = `${page.url()} ${colorScheme} ${viewport.width}`
     const width = await page.evaluate<number>('document.documentElement.scrollWidth')
     if (width > viewport.width) found.push(`${where}: ${width} wide`)
-    const options: RunOptions = { resultTypes: ['violations'], ...(place > 1 ? { runOnly: visual } : {}) }
+    const options: RunOptions = {
+      resultTypes: ['violations'],
+      preload: false,
+      ...(place > 0 ? { runOnly: visual } : {}),
+    }
     const { violations } = await page.evaluate<AxeResults>(`axe.run(${JSON.stringify(options)})`)
     for (const { id, help, nodes } of violations) {
       found.push(`${where}: ${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 200)).join(' ')}`)

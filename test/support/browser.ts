@@ -19,7 +19,7 @@ export interface Visit {
 
 let opened: Promise<Browser> | undefined
 
-export function openBrowser(): Promise<Browser> {
+function openBrowser(): Promise<Browser> {
   const args = process.getuid?.() === 0 ? [...quiet, '--no-sandbox'] : quiet
   opened ??= chromium.launch({ executablePath, args, timeout: 30_000 })
   return opened

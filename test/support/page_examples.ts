@@ -199,29 +199,29 @@ function chartOf(name: Chart['name'], title: string, unit: string, series: Chart
 
 export const charts: readonly Chart[] = [
   chartOf('lookups', 'Lookups', 'lookups per 10 minutes', [
-    { label: 'hit', values: wave(24, 5200, 0) },
-    { label: 'stale', values: wave(24, 240, 1) },
-    { label: 'negative', values: wave(24, 160, 2) },
-    { label: 'miss', values: wave(24, 420, 3) },
+    { label: 'hit', values: wave(12, 5200, 0) },
+    { label: 'stale', values: wave(12, 240, 1) },
+    { label: 'negative', values: wave(12, 160, 2) },
+    { label: 'miss', values: wave(12, 420, 3) },
   ]),
   chartOf('requests', 'Requests to OpenFIGI', 'requests per 10 minutes', [
-    { label: '200', values: wave(24, 210, 3) },
+    { label: '200', values: wave(12, 210, 3) },
     {
       label: '429',
-      values: wave(24, 210, 3).map((value, place) => (place % 40 === 7 ? Math.round(value / 4) : 0)),
+      values: wave(12, 210, 3).map((value, place) => (place % 40 === 7 ? Math.round(value / 4) : 0)),
     },
-    { label: '5xx', values: wave(24, 9, 5).map((value) => (value > 7 ? value : 0)) },
+    { label: '5xx', values: wave(12, 9, 5).map((value) => (value > 7 ? value : 0)) },
   ]),
   chartOf('changes', 'Ticker changes', 'changes per 10 minutes', [
-    { label: 'first seen', values: wave(24, 40, 3).with(23, 90) },
-    { label: 'renamed', values: wave(24, 4, 1) },
-    { label: 'retired', values: wave(24, 2, 2) },
-    { label: 'revived', values: wave(24, 1, 5) },
+    { label: 'first seen', values: wave(12, 40, 3) },
+    { label: 'renamed', values: wave(12, 4, 1) },
+    { label: 'retired', values: wave(12, 2, 2) },
+    { label: 'revived', values: wave(12, 1, 5) },
   ]),
   chartOf('growth', 'Growth', 'rows', [
-    { label: 'mappings', values: Array.from({ length: 24 }, (_, place) => 940_000 + place * 250) },
-    { label: 'negatives', values: Array.from({ length: 24 }, (_, place) => 23_000 + place * 8) },
-    { label: 'stale', values: wave(24, 9000, 1).map((value) => 24_000 + value) },
+    { label: 'mappings', values: Array.from({ length: 12 }, (_, place) => 940_000 + place * 250) },
+    { label: 'negatives', values: Array.from({ length: 12 }, (_, place) => 23_000 + place * 8) },
+    { label: 'stale', values: wave(12, 9000, 1).map((value) => 24_000 + value) },
   ]),
 ]
 

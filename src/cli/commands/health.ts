@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { type Command, Option } from 'commander'
-import type { HealthReport, HealthStatus } from '../../database/health.ts'
-import type { HealthCheck } from '../../http/models.ts'
+import type { HealthStatus } from '../../database/health.ts'
+import type { Health, HealthCheck } from '../../http/models.ts'
 import type { Context } from '../context.ts'
 import { print, printable } from '../output.ts'
 
@@ -52,7 +52,7 @@ async function health({ json, whole = false, failOn }: HealthOptions, context: C
   return report.status === 'fail' || report.status === failOn ? 1 : 0
 }
 
-async function printTable({ checks }: HealthReport, context: Context): Promise<void> {
+async function printTable({ checks }: Health, context: Context): Promise<void> {
   const { worstFirst } = await import('../../database/health.ts')
   const { stdout } = context
   if (!stdout.isTTY) {

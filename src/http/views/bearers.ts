@@ -7,9 +7,9 @@ import { type Column, emptyState, table } from './table.ts'
 const columns: readonly Column<Bearer>[] = [
   { title: 'Identifier', cell: ({ identifier_value }) => searchLink(identifier_value) },
   { title: 'Type', cell: ({ identifier_type }) => shown(identifier_type) },
-  { title: 'Name', kind: 'wide', cell: ({ name }) => shown(name) },
   { title: 'From', cell: ({ start_date }) => day(start_date) },
   { title: 'Until', cell: ({ end_date }) => (end_date === null ? 'now' : day(end_date)) },
+  { title: 'Name', kind: 'wide', cell: ({ name }) => shown(name) },
 ]
 
 /** A ticker backwards: which identifiers bear it, then which once did. */

@@ -21,7 +21,7 @@ export function periodsTable(history: readonly Period[]): string {
 }
 
 /** The ticker of a period, or that it had none. */
-export function tickerOf({ ticker, has_no_results }: Period): string {
+function tickerOf({ ticker, has_no_results }: Period): string {
   return has_no_results ? '<i>no ticker known</i>' : searchLink(ticker)
 }
 

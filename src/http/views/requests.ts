@@ -26,7 +26,7 @@ export function requestsPage({ requests, state }: RequestsModel, frame: Frame): 
           ? gaveUp
             ? nothingGaveUp
             : nothingWaits
-          : html`<div class="lead-row"><p class="lead">${gaveUp ? 'OpenFIGI answered each with an error, several times. They are not asked for again until somebody says so.' : 'Those that were asked for first come first, lookups before warming before refreshing.'}</p>!${
+          : html`<div class="lead-row"><p class="lead">${gaveUp ? 'OpenFIGI answered each with an error, several times. They are asked for again when somebody looks them up or retries them.' : 'Those that were asked for first come first, lookups before warming before refreshing.'}</p>!${
               gaveUp ? actionForm({ action: 'retry-all', label: 'Retry all' }, frame) : ''
             }</div>!${table(requests, { id: 'requests', caption: gaveUp ? 'Requests that gave up' : 'Requests that wait', columns: columnsOf(gaveUp, frame) })}`,
     },
