@@ -58,7 +58,7 @@ export async function seeProcess(
 }
 
 /** Counts so many as of now, or of so long ago. */
-export async function count(
+async function count(
   sql: Sql,
   counter: string,
   labels: Record<string, string>,
