@@ -1469,16 +1469,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
@@ -1715,19 +1718,24 @@ $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.counts_since(p_since timestamp with time zone, p_bucket interval)
  RETURNS TABLE(at timestamp with time zone, counter text, labels jsonb, count bigint)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET jit TO 'off'
 AS $function$
-  select b.at, b.counter, b.labels, sum(b.count)::bigint
-  from (
-    select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
-    from figi_private.minute_counts m
-    where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
-  ) b
-  group by b.at, b.counter, b.labels
-  order by b.at, b.counter, b.labels
+#variable_conflict use_column
+begin
+  return query
+    select b.at, b.counter, b.labels, sum(b.count)::bigint
+    from (
+      select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
+      from figi_private.minute_counts m
+      where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
+    ) b
+    group by b.at, b.counter, b.labels
+    order by b.at, b.counter, b.labels;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.derived_periods(p_identifier_type text, p_identifier_value text)
@@ -2422,21 +2430,34 @@ AS $function$
   end
 $function$;
 
-CREATE OR REPLACE FUNCTION figi_private.hit_rate(p_within interval)
- RETURNS numeric
+CREATE OR REPLACE FUNCTION figi_private.hit_rates(OUT last_hour numeric, OUT last_day numeric)
+ RETURNS record
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  select round(
-    sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative'))
-      / nullif(sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative', 'stale', 'miss')), 0),
-    4
-  )
-  from figi_private.minute_counts m
-  where m.counter = 'lookups'
-    and m.minute > statement_timestamp() - p_within
+  select
+    round(
+      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    ),
+    round(
+      sum(l.count) filter (where l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    )
+  from (
+    select
+      m.count,
+      m.labels ->> 'status' as status,
+      m.minute > statement_timestamp() - interval '1 hour' as is_recent
+    from figi_private.minute_counts m
+    where m.counter = 'lookups'
+      and m.minute > statement_timestamp() - interval '24 hours'
+    offset 0
+  ) l
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.identifiers_per_request()
@@ -4470,11 +4491,12 @@ AS $function$
     m.ended,
     q.lookup + q.warming + q.refresh,
     q.gave_up,
-    figi_private.hit_rate(interval '1 hour'),
-    figi_private.hit_rate(interval '24 hours'),
+    h.last_hour,
+    h.last_day,
     b.used
   from figi_private.mapping_totals() m
   cross join figi_private.queue_totals() q
+  cross join figi_private.hit_rates() h
   cross join figi_private.budget_use() b
 $function$;
 
@@ -5769,7 +5791,7 @@ comment on function figi_private.counts_by_index() is
   'How many rows the index of the history and that of the open rows find: as many as the table has, unless an index is damaged.';
 
 comment on function figi_private.counts_since(timestamp with time zone,interval) is
-  'What was counted since then, the bucket that holds it included, summed over buckets of whole minutes that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
+  'What was counted since then, the bucket that holds it included, summed over buckets that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
 
 comment on function figi_private.derived_periods(text,text) is
   'The periods that the sightings of an identifier make, around what stands: a pure function of both. docs/history.md has the rule with a picture.';
@@ -5816,8 +5838,8 @@ comment on function figi_private.health_list() is
 comment on function figi_private.health_threshold(text,numeric) is
   'The value of a setting, or the default where it is not set or no number from 0 (which the check called settings tells).';
 
-comment on function figi_private.hit_rate(interval) is
-  'Of the lookups counted within that time, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
+comment on function figi_private.hit_rates() is
+  'Of the lookups counted within the last hour and day, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
 
 comment on function figi_private.identifiers_per_request() is
   'How many identifiers a request to OpenFIGI settles: within the last hour, else since counting began; null where nothing is counted.';

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:564abdf0425ad8bbe735ed25bb6cf1af9fe78687
+--! Hash: sha1:6de4b494bb3b263d770361889516b0cff07fa339
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -844,28 +844,41 @@ revoke execute on function figi_private.budget_use() from public;
 comment on function figi_private.budget_use() is
   'Of the limits on requests: the share of the fullest that is in use now (null before the first request), for how long the longest block still lasts, and how many requests a second the limit allows that was used last.';
 --! EndIncluded functions/budget_use.sql
---! Included functions/hit_rate.sql
-create or replace function figi_private.hit_rate(p_within interval)
-returns numeric
+--! Included functions/hit_rates.sql
+-- offset 0: the label is looked up once a row.
+create or replace function figi_private.hit_rates(out last_hour numeric, out last_day numeric)
 language sql
 stable
 set search_path to pg_catalog, pg_temp
 set jit to off
 as $$
-  select round(
-    sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative'))
-      / nullif(sum(m.count) filter (where m.labels ->> 'status' in ('hit', 'negative', 'stale', 'miss')), 0),
-    4
-  )
-  from figi_private.minute_counts m
-  where m.counter = 'lookups'
-    and m.minute > statement_timestamp() - p_within
+  select
+    round(
+      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    ),
+    round(
+      sum(l.count) filter (where l.status in ('hit', 'negative'))
+        / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
+      4
+    )
+  from (
+    select
+      m.count,
+      m.labels ->> 'status' as status,
+      m.minute > statement_timestamp() - interval '1 hour' as is_recent
+    from figi_private.minute_counts m
+    where m.counter = 'lookups'
+      and m.minute > statement_timestamp() - interval '24 hours'
+    offset 0
+  ) l
 $$;
 
-revoke execute on function figi_private.hit_rate(interval) from public;
-comment on function figi_private.hit_rate(interval) is
-  'Of the lookups counted within that time, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
---! EndIncluded functions/hit_rate.sql
+revoke execute on function figi_private.hit_rates() from public;
+comment on function figi_private.hit_rates() is
+  'Of the lookups counted within the last hour and day, the share that was answered from what is known and young enough, negatives included, 0 to 1; invalid identifiers are left out. Null without lookups.';
+--! EndIncluded functions/hit_rates.sql
 --! Included functions/identifiers_per_request.sql
 -- Both rounds included: an identifier that the preferred market does not know takes its place in two requests.
 create or replace function figi_private.identifiers_per_request()
@@ -994,16 +1007,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
@@ -1396,6 +1412,7 @@ comment on function figi_private.process_ended(text) is
   'A process that ends in order takes its row away; its counts stay.';
 --! EndIncluded functions/process_ended.sql
 --! Included functions/counts_since.sql
+-- Planned for the very instant: an hour goes by the index, a week does not.
 create or replace function figi_private.counts_since(p_since timestamptz, p_bucket interval)
 returns table (
   at timestamptz,
@@ -1403,25 +1420,30 @@ returns table (
   labels jsonb,
   count bigint
 )
-language sql
+language plpgsql
 stable
 security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
 set jit to off
 as $$
-  select b.at, b.counter, b.labels, sum(b.count)::bigint
-  from (
-    select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
-    from figi_private.minute_counts m
-    where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
-  ) b
-  group by b.at, b.counter, b.labels
-  order by b.at, b.counter, b.labels
+#variable_conflict use_column
+begin
+  return query
+    select b.at, b.counter, b.labels, sum(b.count)::bigint
+    from (
+      select date_bin(p_bucket, m.minute, timestamptz '2000-01-01 00:00+00') as at, m.counter, m.labels, m.count
+      from figi_private.minute_counts m
+      where m.minute >= date_bin(p_bucket, p_since, timestamptz '2000-01-01 00:00+00')
+    ) b
+    group by b.at, b.counter, b.labels
+    order by b.at, b.counter, b.labels;
+end
 $$;
 
 revoke execute on function figi_private.counts_since(timestamptz, interval) from public;
 comment on function figi_private.counts_since(timestamptz, interval) is
-  'What was counted since then, the bucket that holds it included, summed over buckets of whole minutes that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
+  'What was counted since then, the bucket that holds it included, summed over buckets that lie at whole multiples in UTC: at is where a bucket begins. Buckets without counts are left out.';
 --! EndIncluded functions/counts_since.sql
 --! Included functions/sizes_since.sql
 create or replace function figi_private.sizes_since(p_since timestamptz, p_bucket interval)
@@ -1582,11 +1604,12 @@ as $$
     m.ended,
     q.lookup + q.warming + q.refresh,
     q.gave_up,
-    figi_private.hit_rate(interval '1 hour'),
-    figi_private.hit_rate(interval '24 hours'),
+    h.last_hour,
+    h.last_day,
     b.used
   from figi_private.mapping_totals() m
   cross join figi_private.queue_totals() q
+  cross join figi_private.hit_rates() h
   cross join figi_private.budget_use() b
 $$;
 

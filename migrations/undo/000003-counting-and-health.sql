@@ -406,7 +406,7 @@ $$;
 drop function figi_private.end_requests(bigint[]);
 drop function figi_private.priority_name(smallint);
 drop function figi_private.identifiers_per_request();
-drop function figi_private.hit_rate(interval);
+drop function figi_private.hit_rates();
 drop function figi_private.budget_use();
 drop function figi_private.queue_totals();
 drop function figi_private.mapping_totals();

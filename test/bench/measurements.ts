@@ -10,6 +10,7 @@ import { lateral } from './measurements/lateral.ts'
 import { laws } from './measurements/laws.ts'
 import { miss } from './measurements/miss.ts'
 import { millionMisses, misses } from './measurements/misses.ts'
+import { page } from './measurements/page.ts'
 import { set } from './measurements/set.ts'
 import { single } from './measurements/single.ts'
 import { upsert } from './measurements/upsert.ts'
@@ -31,4 +32,5 @@ export const measurements: readonly Measurement[] = [
   files,
   enrich,
   cold,
+  page,
 ]
