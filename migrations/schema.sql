@@ -730,14 +730,14 @@ declare
   v_counted record;
 begin
   if not p_whole then
-    -- Some 40 rows fill a page: 25 pages are a thousand rows.
+    -- Some 50 rows fill a page: 20 pages are a thousand rows.
     v_pages := (
       pg_relation_size('public.security_mappings') + (
         select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
         from pg_partition_tree('public.security_mappings') t
       )
     ) / current_setting('block_size')::numeric;
-    v_percent := least(100, 2500 / greatest(v_pages, 1));
+    v_percent := least(100, 2000 / greatest(v_pages, 1));
   end if;
 
   return query
@@ -1248,12 +1248,17 @@ AS $function$
     where o.priority = 0
   ) oldest
   cross join (
-    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    select
+      count(*) as count,
+      case
+        when count(*) > 10000 then 'more than 10,000 requests wait'
+        else figi_private.count_in_words(count(*), 'request waits', 'requests wait')
+      end as words
     from (
       select
       from figi_private.fetch_requests r
       where r.gave_up_at is null
-      limit 100001
+      limit 10001
     ) counted
   ) waiting
 $function$;
@@ -1464,16 +1469,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
@@ -2849,14 +2857,15 @@ AS $function$
   from (values (0::smallint), (1::smallint), (2::smallint)) as p (priority)
   cross join (values (false), (true)) as round (unfiltered)
   cross join lateral (
-    select r.requested_at
+    select r.unfiltered, r.priority, r.requested_at
     from figi_private.fetch_requests r
     where r.gave_up_at is null
-      and r.unfiltered = round.unfiltered
-      and r.priority = p.priority
-    order by r.id
+      and (r.unfiltered, r.priority, r.id) >= (round.unfiltered, p.priority, 0)
+    order by r.unfiltered, r.priority, r.id
     limit 1
   ) oldest
+  where oldest.unfiltered = round.unfiltered
+    and oldest.priority = p.priority
   group by p.priority
 $function$;
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:bcd658f17dfc4c3186ee55dc8b600462a80e28e1
+--! Hash: sha1:6de4b494bb3b263d770361889516b0cff07fa339
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1007,16 +1007,19 @@ begin
   loop
     v_now := clock_timestamp();
 
-    v_filtered := figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+    select h.* into v_filtered
+    from figi_private.head_of_round(false, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     -- As long as something filtered waits, the first of the unfiltered round mostly tells that it is not its turn.
-    v_unfiltered := figi_private.head_of_round(
+    select h.* into v_unfiltered
+    from figi_private.head_of_round(
       true, case when v_filtered.size > 0 then 1 else p_max_identifiers end, v_now, p_wanted_types, p_wanted_values
-    );
+    ) h;
     if v_filtered.size > 0 and (
       v_unfiltered.priority < v_filtered.priority
       or (v_unfiltered.priority = v_filtered.priority and v_unfiltered.ready_at < v_now - interval '10 seconds')
     ) then
-      v_unfiltered := figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values);
+      select h.* into v_unfiltered
+      from figi_private.head_of_round(true, p_max_identifiers, v_now, p_wanted_types, p_wanted_values) h;
     end if;
 
     v_filtered_in_flight := exists (
@@ -1760,7 +1763,8 @@ comment on function figi_private.seconds_since(timestamptz) is
   'How many seconds ago an instant was, by the clock; zero for one to come, null for none.';
 --! EndIncluded functions/seconds_since.sql
 --! Included functions/oldest_requests.sql
--- Probes of the queue's index, whatever its size: by its order the oldest of each round and priority stands first.
+-- Six probes of the queue's index, whatever its size: by its order the oldest of each round and priority stands first. Equal
+-- signs in their place, and the planner would walk along the ids instead, past all that is of another priority.
 create or replace function figi_private.oldest_requests()
 returns table (priority smallint, requested_at timestamptz)
 language sql
@@ -1771,14 +1775,15 @@ as $$
   from (values (0::smallint), (1::smallint), (2::smallint)) as p (priority)
   cross join (values (false), (true)) as round (unfiltered)
   cross join lateral (
-    select r.requested_at
+    select r.unfiltered, r.priority, r.requested_at
     from figi_private.fetch_requests r
     where r.gave_up_at is null
-      and r.unfiltered = round.unfiltered
-      and r.priority = p.priority
-    order by r.id
+      and (r.unfiltered, r.priority, r.id) >= (round.unfiltered, p.priority, 0)
+    order by r.unfiltered, r.priority, r.id
     limit 1
   ) oldest
+  where oldest.unfiltered = round.unfiltered
+    and oldest.priority = p.priority
   group by p.priority
 $$;
 
@@ -2084,14 +2089,14 @@ declare
   v_counted record;
 begin
   if not p_whole then
-    -- Some 40 rows fill a page: 25 pages are a thousand rows.
+    -- Some 50 rows fill a page: 20 pages are a thousand rows.
     v_pages := (
       pg_relation_size('public.security_mappings') + (
         select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
         from pg_partition_tree('public.security_mappings') t
       )
     ) / current_setting('block_size')::numeric;
-    v_percent := least(100, 2500 / greatest(v_pages, 1));
+    v_percent := least(100, 2000 / greatest(v_pages, 1));
   end if;
 
   return query
@@ -2284,7 +2289,7 @@ comment on function figi_private.check_worker_seen() is
   'Seconds since a worker was seen; where there is none at all it warns, and fails once requests have waited for a minute.';
 --! EndIncluded functions/check_worker_seen.sql
 --! Included functions/check_oldest_request.sql
--- Counted up to 100,000, so that a queue of millions costs no more.
+-- Counted up to 10,000, so that a queue of millions costs no more.
 create or replace function figi_private.check_oldest_request()
 returns figi_private.health_measure
 language sql
@@ -2305,12 +2310,17 @@ as $$
     where o.priority = 0
   ) oldest
   cross join (
-    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    select
+      count(*) as count,
+      case
+        when count(*) > 10000 then 'more than 10,000 requests wait'
+        else figi_private.count_in_words(count(*), 'request waits', 'requests wait')
+      end as words
     from (
       select
       from figi_private.fetch_requests r
       where r.gave_up_at is null
-      limit 100001
+      limit 10001
     ) counted
   ) waiting
 $$;
