@@ -67,7 +67,7 @@ export class OpenFIGIClient implements AsyncDisposable {
   /** Throws a ConfigError that names every option and variable that cannot be used. Connects to nothing yet. */
   constructor(options: OpenFIGIClientOptions = {}, parts: ClientParts = {}) {
     this.#config = configOf(options)
-    this.#logger = options.logger ?? createLogger('warn')
+    this.#logger = options.logger ?? createLogger(this.#config, 'warn')
     this.#maxAgeDays = this.#config.cacheMaxAgeDays ?? null
     const enableCache = options.enableCache ?? true
     const { dispatcher } = options

@@ -22,7 +22,7 @@ export async function openConnection(
   { max = 1, applicationName = 'pgfigi', isInterruptible = true }: ConnectionOptions = {},
 ): Promise<Connection> {
   const config = await context.config()
-  const logger = createLogger(levelOfOneCommand(config.logLevel))
+  const logger = createLogger(config, levelOfOneCommand(config.logLevel))
   const database = await openedDatabase(context, config, logger)
   const sql = connect(database.url, { max, applicationName, prepare: config.client.prepare })
   const stop = () => void sql.end({ timeout: 0 })

@@ -12,7 +12,7 @@ export async function withMigrationTarget<T>(
   const { levelOfOneCommand } = await import('./opened_database.ts')
   await using database = await acquireEmbedded({
     home: config.home,
-    logger: createLogger(levelOfOneCommand(config.logLevel)),
+    logger: createLogger(config, levelOfOneCommand(config.logLevel)),
   })
   context.signal.throwIfAborted()
   return await work(database.url)

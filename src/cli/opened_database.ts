@@ -1,7 +1,7 @@
 import { clearLine, cursorTo } from 'node:readline'
 import type { Config, LogLevel } from '../config.ts'
 import { type OpenDatabase, openDatabase } from '../database/open.ts'
-import type { createLogger } from '../log.ts'
+import type { Logger } from '../log.ts'
 import type { Context } from './context.ts'
 
 /** Of a command that ends by itself, warnings and errors, unless LOG_LEVEL asks for more. */
@@ -13,7 +13,7 @@ export function levelOfOneCommand(level: LogLevel): LogLevel {
 export async function openedDatabase(
   { stderr, signal }: Context,
   config: Config,
-  logger: ReturnType<typeof createLogger>,
+  logger: Logger,
 ): Promise<OpenDatabase> {
   const isShown = stderr.isTTY && config.databaseUrl === undefined && !(await isRunning(config.home))
   if (isShown) stderr.write('Starting the database ...')

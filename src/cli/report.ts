@@ -5,7 +5,10 @@ import { Interruption } from './interruption.ts'
 import { tell } from './output.ts'
 import { UsageError } from './usage_error.ts'
 
-/** Says on stderr what went wrong, in a sentence that a person can act on; the exit code. */
+/**
+ * Says on stderr what went wrong, in a sentence that a person can act on; the exit code. Drivers put what they were given
+ * into what they throw: secrets are taken out.
+ */
 export async function report(thrown: unknown, context: Context): Promise<number> {
   const error = context.signal.aborted ? context.signal.reason : thrown
   if (error instanceof Interruption) return error.exitCode
@@ -15,13 +18,19 @@ export async function report(thrown: unknown, context: Context): Promise<number>
   const mark = styleText('red', 'error:', { stream: context.stderr })
   tell(context, `${mark} ${await plainly(error, context)}`)
   if (config?.logLevel === 'debug' || config?.logLevel === 'trace')
-    tell(context, withoutSecrets(inspect(error), config))
+    tell(context, await harmless(inspect(error), context))
   return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
 }
 
 /** What went wrong in one sentence, with the remedy where there is one, and without secrets. */
 export async function plainly(error: unknown, context: Context): Promise<string> {
-  return withoutSecrets(await sentenceOf(error), await context.config().catch(() => null))
+  return harmless(await sentenceOf(error), context)
+}
+
+async function harmless(text: string, context: Context): Promise<string> {
+  const { secretsOf, withoutSecrets } = await import('../secrets.ts')
+  const config = await context.config().catch(() => null)
+  return withoutSecrets(text, config === null ? [] : secretsOf(config))
 }
 
 async function sentenceOf(error: unknown): Promise<string> {
@@ -34,13 +43,4 @@ async function sentenceOf(error: unknown): Promise<string> {
   }
   const message = error instanceof Error ? error.message : String(error)
   return `Something unexpected happened: ${message}. LOG_LEVEL=debug shows where.`
-}
-
-/** Drivers put what they were given into what they throw. */
-function withoutSecrets(text: string, config: Awaited<ReturnType<Context['config']>> | null): string {
-  const passwords = [config?.databaseUrl, config?.databaseReadUrl].map(
-    (url) => URL.parse(url ?? '')?.password,
-  )
-  const secrets = [config?.apiKey, ...passwords.filter(Boolean).map((password) => `:${password}@`)]
-  return secrets.reduce<string>((left, secret) => (secret ? left.replaceAll(secret, '[secret]') : left), text)
 }

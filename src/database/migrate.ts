@@ -3,14 +3,14 @@ import { Logger as MigrateLogger, migrate } from 'graphile-migrate'
 import { runMigrations as migrateWorker, Logger as WorkerLogger } from 'graphile-worker'
 import type { Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
-import type { DatabaseLogger } from './database_logger.ts'
+import type { Logger } from '../log.ts'
 import { type AppliedMigration, appliedMigrations, checkBefore, checkHistory } from './migrate_checks.ts'
 import { libpqUrl, migrationFault, withConnection } from './migrate_connection.ts'
 import { withMigrationLock } from './migrate_lock.ts'
 import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
 
 export interface MigrateOptions {
-  readonly logger?: DatabaseLogger
+  readonly logger?: Logger
   readonly signal?: AbortSignal
   /** Another folder than the package's own, for tests. */
   readonly folder?: string
@@ -39,7 +39,7 @@ export async function migrateUp(url: string, options: MigrateOptions = {}): Prom
       const applied = await checkBefore(sql, ours)
       const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
       await apply(sql, url, folder, logger)
-      for (const { name } of pending) logger?.info(`Applied migration ${name}`)
+      for (const { name } of pending) logger?.info({}, `Applied migration ${name}`)
       return pending.map(({ name }) => name)
     })
   })
@@ -93,12 +93,7 @@ function nameOf(applied: AppliedMigration, ours: readonly CommittedMigration[]):
   return ours.find(({ hash }) => hash === applied.hash)?.name ?? applied.filename.replace(/\.sql$/, '')
 }
 
-async function apply(
-  sql: Sql,
-  url: string,
-  folder: string,
-  logger: DatabaseLogger | undefined,
-): Promise<void> {
+async function apply(sql: Sql, url: string, folder: string, logger: Logger | undefined): Promise<void> {
   const [who] = await sql<[{ user: string; database: string }]>`
     select current_user as user, current_database() as database`
   const session = `pgfigi migrate ${process.pid}.${performance.now()}`
@@ -136,6 +131,6 @@ async function sessionsGone(sql: Sql, session: string): Promise<void> {
   }
 }
 
-function toDebug(logger: DatabaseLogger | undefined): (level: string, message: string) => void {
-  return (_level, message) => logger?.debug(message)
+function toDebug(logger: Logger | undefined): (level: string, message: string) => void {
+  return (_level, message) => logger?.debug({}, message)
 }

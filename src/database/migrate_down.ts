@@ -37,7 +37,7 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         select pg_backend_pid() as pid, set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
       return withConnection(url, async (second) => {
         await using blockers = watchBlockers(second, pid, (names) =>
-          logger?.warn(`Waiting for ${names.join(', ')}`),
+          logger?.warn({}, `Waiting for ${names.join(', ')}`),
         )
         try {
           // Twice: before anybody has to wait for us, and again when nobody can write.
@@ -46,7 +46,7 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         } catch (cause) {
           throw explained(cause, migration, blockers)
         }
-        logger?.info(`Undid migration ${migration.name}`)
+        logger?.info({}, `Undid migration ${migration.name}`)
         return migration.name
       })
     }),

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
-import type { DatabaseLogger } from './database_logger.ts'
+import type { Logger } from '../log.ts'
 
 /** Two pgfigi at once wait for each other on this; graphile-migrate's own lock would fail the second. */
 const LOCK = 0x70676669 // 'pgfi'
 
 interface Waiting {
-  readonly logger?: DatabaseLogger | undefined
+  readonly logger?: Logger | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -27,7 +27,7 @@ async function lock(sql: Sql, { logger, signal }: Waiting): Promise<void> {
     const [row] = await sql<[{ locked: boolean }]>`select pg_try_advisory_lock(${LOCK}) as locked`
     if (row.locked) return
     if (!told && Date.now() - started > 1000) {
-      logger?.info('Waiting for another pgfigi that is migrating this database')
+      logger?.info({}, 'Waiting for another pgfigi that is migrating this database')
       told = true
     }
     if (Date.now() - started > 600_000) {

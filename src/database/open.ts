@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import type { DatabaseLogger } from './database_logger.ts'
+import type { Logger } from '../log.ts'
 
 /** A database to work with, to be released when done. */
 export interface OpenDatabase extends AsyncDisposable {
@@ -10,7 +10,7 @@ export interface OpenDatabase extends AsyncDisposable {
 }
 
 /** The database of DATABASE_URL as it is; without one the embedded database, brought up and migrated. */
-export async function openDatabase(config: Config, logger?: DatabaseLogger): Promise<OpenDatabase> {
+export async function openDatabase(config: Config, logger?: Logger): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) {
     const release = async () => {}
     return { url: config.databaseUrl, isEmbedded: false, release, [Symbol.asyncDispose]: release }

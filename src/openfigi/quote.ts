@@ -1,3 +1,5 @@
+import { withoutSecrets } from '../secrets.ts'
+
 const longestQuote = 200
 
 /**
@@ -5,7 +7,7 @@ const longestQuote = 200
  * without control characters or half surrogate pairs, and without the secret, should the server have echoed it.
  */
 export function quote(text: string, secret?: string): string {
-  const safe = secret ? text.replaceAll(secret, '[secret]') : text
+  const safe = withoutSecrets(text, secret ? [secret] : [])
   const line = safe.replace(/[\p{Cc}\s]+/gu, ' ').trim()
   return line.length > longestQuote
     ? `${line.slice(0, longestQuote - 3).toWellFormed()}...`

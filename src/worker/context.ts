@@ -78,5 +78,5 @@ export async function workerDatabaseUrl(config: Config): Promise<string> {
 
 async function fromEnvironment(): Promise<WorkerContext> {
   const config = parseConfig(readEnvironment())
-  return openWorkerContext(config, await workerDatabaseUrl(config), createLogger(config.logLevel))
+  return openWorkerContext(config, await workerDatabaseUrl(config), createLogger(config))
 }

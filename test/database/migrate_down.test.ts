@@ -321,7 +321,12 @@ test('it waits for a session in the way, and gives up after a while with its nam
     assert.match(error.message, 'a report, idle in transaction')
 
     let told = ''
-    const logger = { debug() {}, info() {}, error() {}, warn: (words: string) => (told += words) } as never
+    const logger = {
+      debug() {},
+      info() {},
+      error() {},
+      warn: (_: object, words: string) => (told += words),
+    } as never
     const undoing = migrateDown(url, { logger })
     while (told === '') await new Promise((done) => setTimeout(done, 20))
     await session.sql`commit`

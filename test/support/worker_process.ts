@@ -8,7 +8,7 @@ import { startWorker } from '../../src/worker/run.ts'
 
 const config = parseConfig(process.env)
 const options = JSON.parse(process.argv[2] ?? '{}') as { leaseMs?: number }
-const worker = await startWorker(config, config.databaseUrl ?? '', createLogger('info'), options)
+const worker = await startWorker(config, config.databaseUrl ?? '', createLogger(config, 'info'), options)
 process.once('SIGTERM', async () => {
   await worker.stop()
   process.disconnect()

@@ -9,7 +9,8 @@ export async function migrateDown(
   const migrations = await import('../../database/migrate_down.ts')
   const { createLogger } = await import('../../log.ts')
   const { levelOfOneCommand } = await import('../opened_database.ts')
-  const logger = createLogger(levelOfOneCommand((await context.config()).logLevel))
+  const config = await context.config()
+  const logger = createLogger(config, levelOfOneCommand(config.logLevel))
   const undone = await withMigrationTarget(context, (url) =>
     migrations.migrateDown(url, { force, logger, signal: context.signal }),
   )

@@ -6,7 +6,8 @@ export async function migrateUp(context: Context): Promise<number> {
   const migrations = await import('../../database/migrate.ts')
   const { createLogger } = await import('../../log.ts')
   const { levelOfOneCommand } = await import('../opened_database.ts')
-  const logger = createLogger(levelOfOneCommand((await context.config()).logLevel))
+  const config = await context.config()
+  const logger = createLogger(config, levelOfOneCommand(config.logLevel))
   const applied = await withMigrationTarget(context, (url) =>
     migrations.migrateUp(url, { logger, signal: context.signal }),
   )

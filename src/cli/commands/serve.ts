@@ -35,7 +35,7 @@ async function serve(flags: PageFlags, context: Context): Promise<number> {
   const { startPage } = await import('../../http/running_page.ts')
   const config = withPageFlags(await context.config(), flags)
   requireGuarded(config.page)
-  const logger = createLogger(config.logLevel)
+  const logger = createLogger(config)
   yieldToOthers()
   await using database = await openDatabase(config, logger)
   context.signal.throwIfAborted()

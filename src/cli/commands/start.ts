@@ -37,7 +37,7 @@ async function start(options: StartOptions, context: Context): Promise<number> {
   const { requireGuarded } = await import('../../http/access.ts')
   const config = withPageFlags(await context.config(), options)
   if (options.page) requireGuarded(config.page)
-  const logger = createLogger(config.logLevel)
+  const logger = createLogger(config)
   const service = await startService(config, logger, {
     migrates: true,
     signal: context.signal,

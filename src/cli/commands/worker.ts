@@ -44,7 +44,7 @@ async function work(context: Context): Promise<number> {
   const { limitsOf, placeOf, startService } = await import('../service.ts')
   const { runUntilInterrupted } = await import('../run_service.ts')
   const config = await context.config()
-  const logger = createLogger(config.logLevel)
+  const logger = createLogger(config)
   const service = await startService(config, logger, { migrates: false, signal: context.signal })
   return runUntilInterrupted(service, context, async () => {
     tell(context, `Working on ${placeOf(service.database, config)}, ${limitsOf(config)}.\nReady.`)
