@@ -730,14 +730,14 @@ declare
   v_counted record;
 begin
   if not p_whole then
-    -- Some 40 rows fill a page: 25 pages are a thousand rows.
+    -- Some 50 rows fill a page: 20 pages are a thousand rows.
     v_pages := (
       pg_relation_size('public.security_mappings') + (
         select coalesce(sum(pg_relation_size(t.relid)) filter (where t.level > 0), 0)
         from pg_partition_tree('public.security_mappings') t
       )
     ) / current_setting('block_size')::numeric;
-    v_percent := least(100, 2500 / greatest(v_pages, 1));
+    v_percent := least(100, 2000 / greatest(v_pages, 1));
   end if;
 
   return query
@@ -2854,14 +2854,15 @@ AS $function$
   from (values (0::smallint), (1::smallint), (2::smallint)) as p (priority)
   cross join (values (false), (true)) as round (unfiltered)
   cross join lateral (
-    select r.requested_at
+    select r.unfiltered, r.priority, r.requested_at
     from figi_private.fetch_requests r
     where r.gave_up_at is null
-      and r.unfiltered = round.unfiltered
-      and r.priority = p.priority
-    order by r.id
+      and (r.unfiltered, r.priority, r.id) >= (round.unfiltered, p.priority, 0)
+    order by r.unfiltered, r.priority, r.id
     limit 1
   ) oldest
+  where oldest.unfiltered = round.unfiltered
+    and oldest.priority = p.priority
   group by p.priority
 $function$;
 

@@ -24,7 +24,7 @@ export async function healthChecks(
 
 const severity: Readonly<Record<HealthStatus, number>> = { ok: 0, warn: 1, fail: 2 }
 
-export function worstOf(checks: readonly Pick<HealthCheck, 'status'>[]): HealthStatus {
+function worstOf(checks: readonly Pick<HealthCheck, 'status'>[]): HealthStatus {
   return checks.reduce<HealthStatus>((worst, { status }) => (isWorse(status, worst) ? status : worst), 'ok')
 }
 

@@ -11,7 +11,7 @@ export interface Failure {
 /** Limits of the page's own, which tell more than what is known of their codes in general. */
 const ownLimits: Readonly<Record<string, string>> = {
   '57014':
-    'The database took longer than the page lets it, so that nobody has to wait for the page: try again, or ask with psql.',
+    'The database took longer than the page lets it, so that nobody has to wait for the page: try again, or ask by psql or a command (pgfigi health --whole, for example).',
   '55P03':
     'Somebody holds a lock on what was to be read, and the page does not wait: try again, and see pg_stat_activity where it lasts.',
 }

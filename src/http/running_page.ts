@@ -25,7 +25,7 @@ export interface PageOptions {
   readonly pace?: PaceOptions
 }
 
-export const defaultPort = 8080
+const defaultPort = 8080
 
 /** Requests under way may end for so long. */
 const patienceMs = 3000

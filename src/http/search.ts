@@ -87,13 +87,13 @@ function statusOf(current: MappingPeriod | undefined, isFresh: boolean): Identif
 const isOpen = (period: MappingPeriod) => period.end_date === null
 const hasTicker = (period: MappingPeriod) => isOpen(period) && !period.has_no_results
 
-/** By the database's setting, as lookups reckon; an age beyond the calendar makes no date, and so the end of time. */
+/** By the database's setting, as lookups reckon. */
 async function ageOf(sql: Sql, fetchedAt: Date): Promise<{ stale_at: Date; is_fresh: boolean }> {
-  const [row] = await sql<[{ seconds: number; is_fresh: boolean }]>`
+  const [row] = await sql<[{ stale_at: Date; is_fresh: boolean }]>`
     select
-      extract(epoch from public.cache_max_age())::float8 as seconds,
+      figi_private.stale_at(${fetchedAt}) as stale_at,
       figi_private.is_fresh(${fetchedAt}, null) as is_fresh`
-  return { stale_at: new Date(fetchedAt.getTime() + row.seconds * 1000), is_fresh: row.is_fresh }
+  return row
 }
 
 function periodOf(period: MappingPeriod): Period {

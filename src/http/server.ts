@@ -12,7 +12,7 @@ import { failureOf, Refusal } from './failure.ts'
 import { describeApi } from './openapi.ts'
 import type { PaceOptions } from './pace.ts'
 import { ownerOfTokens } from './pages.ts'
-import { logController, logRequests, requestIdOf } from './request_log.ts'
+import { logController, logRequests, pathOf, requestIdOf } from './request_log.ts'
 import { addActionRoutes } from './routes/action_routes.ts'
 import { addApiRoutes } from './routes/api_routes.ts'
 import { addAssetRoutes } from './routes/asset_routes.ts'
@@ -31,12 +31,12 @@ const limits = {
   requestTimeout: 10_000,
   keepAliveTimeout: 10_000,
   connectionTimeout: 30_000,
-  routerOptions: { maxParamLength: 100 },
+  routerOptions: { maxParamLength: 16 * 1024 }, // the whole address has a limit
   http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
 }
 
 /** By default: the page takes no more than a small share of a machine, whatever is asked of it. */
-export const usualPace: PaceOptions = { perSecond: 50, mostWaiting: mostConnections, longestWaitMs: 5000 }
+const usualPace: PaceOptions = { perSecond: 50, mostWaiting: mostConnections, longestWaitMs: 5000 }
 
 /** The HTTP server with all its routes, ready to listen. */
 export async function createServer(
@@ -52,6 +52,7 @@ export async function createServer(
     logController,
     genReqId: requestIdOf,
     requestIdHeader: false,
+    rewriteUrl: ({ url = '/' }) => (isDecodable(pathOf(url)) ? url : '/not-found'),
     forceCloseConnections: 'idle',
     trustProxy: false,
   }).withTypeProvider<ZodTypeProvider>()
@@ -90,6 +91,16 @@ export async function createServer(
   addApiRoutes(app, parts)
   addActionRoutes(app, parts)
   return app
+}
+
+/** What is not would be refused before anything else, and so would not be paced. */
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The token against forgery: in the field csrf of a form, or in a header. */

@@ -4,7 +4,7 @@
  *   npm run bench -- [--rows 100000,1000000] [--only name,name] [--rounds 5] [--every-size] [--json file] [--explain] [--home folder]
  *
  * --rows are numbers of identifiers, a database each: measurements run on the largest, or on every one with --every-size,
- * and latency compares it with the smallest. --only names what is to run, also what does not run otherwise (laws, files).
+ * and latency compares it with the smallest. --only names what is to run, also what does not run otherwise (laws, files, page).
  * --home keeps the databases in a folder, so that the next run need not load them.
  */
 import { writeFile } from 'node:fs/promises'

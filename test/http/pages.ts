@@ -13,6 +13,7 @@ const noPace: PaceOptions = { perSecond: 10_000, mostWaiting: 1000, longestWaitM
 export interface ServeOptions {
   readonly url?: string
   readonly readUrl?: string
+  readonly prepare?: boolean
   readonly password?: string
   readonly token?: string
   readonly host?: string
@@ -57,6 +58,7 @@ export async function withPage(options: ServeOptions, work: (visit: Visit) => Pr
   const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) })
   const config = parseConfig({
     DATABASE_READ_URL: options.readUrl,
+    PGFIGI_PREPARE: String(options.prepare ?? true),
     PGFIGI_PAGE_HOST: options.host,
     PGFIGI_PAGE_PORT: '0',
     PGFIGI_PAGE_PASSWORD: options.password,

@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { counters } from '../../src/counting/counters.ts'
 import { type TestDatabase, withDatabase } from '../support/database.ts'
+import { withPgBouncer } from '../support/pgbouncer.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 import { type Answer, withPage } from './pages.ts'
 
@@ -215,6 +216,24 @@ test('while the database is away or silent, it answers with a sentence; and with
       assert.is((await ask('/api/v1/changes')).status, 200, 'the primary answers for its replica')
       assert.match(log(), 'The replica cannot answer')
     })
+  }))
+
+test('works behind PgBouncer in transaction mode, without prepared statements', () =>
+  withMappings(async ({ url, sql }) => {
+    const hasRun = await withPgBouncer(url, (pooled) =>
+      withPage({ url: pooled, prepare: false }, async ({ ask }) => {
+        const answers = await Promise.all(pages.map((path) => ask(path)))
+        assert.equal(
+          answers.map(({ status }) => status),
+          pages.map(() => 200),
+        )
+        await sql.begin(async (holder) => {
+          await holder`lock table public.security_mappings in access exclusive mode`
+          assert.match((await ask('/search?q=US0378331005')).text, 'Somebody holds a lock')
+        })
+      }),
+    )
+    if (!hasRun) console.log('\nSKIPPED: the page behind PgBouncer (there is no pgbouncer)')
   }))
 
 async function timed(asked: Promise<Answer>): Promise<{ answer: Answer; milliseconds: number }> {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What programs are told where something did not work. */
-export const failure = z.object({
+const failure = z.object({
   error: z.string().describe('What is wrong, and what to do, in a sentence'),
 })
 

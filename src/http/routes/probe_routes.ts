@@ -23,7 +23,7 @@ export function addProbeRoutes(app: App, { data }: Parts): void {
   app.get(
     '/readyz',
     {
-      config: { access: 'everyone', lane: 'probe' },
+      config: { access: 'everyone', lane: 'probe', isLogged: false },
       schema: {
         tags: ['watching'],
         summary: 'Whether every health check holds: 503 where one fails, or the database does not answer',

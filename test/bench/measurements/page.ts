@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import autocannon from 'autocannon'
 import { cleanEnvironment } from '../../support/clean_environment.ts'
 import { packageRoot } from '../../support/cluster.ts'
 import { afterMeasurement, interruption } from '../clean_up.ts'
@@ -69,22 +70,14 @@ async function servePage(databaseUrl: string): Promise<string> {
   throw new Error('the page did not start')
 }
 
+/** As many requests as come back: each connection sends its next when it has an answer. */
 function startLoad(url: string): { stop(): Promise<void> } {
-  const autocannon = join(packageRoot, 'node_modules', 'autocannon', 'autocannon.js')
-  const args = ['--connections', String(connections), '--duration', '600', '--no-progress', url]
-  const child = spawn(process.execPath, [autocannon, ...args], {
-    stdio: 'ignore',
-    signal: interruption.signal,
-  })
-  child.on('error', () => {}) // interrupted
-  const ended = once(child, 'exit').then(
-    () => {},
-    () => {},
-  )
-  return {
-    async stop() {
-      child.kill('SIGKILL')
-      await ended
-    },
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
+  const load = autocannon({ url, connections, duration: 600 }, () => resolve())
+  const stop = async () => {
+    load.stop()
+    await ended
   }
+  afterMeasurement(stop)
+  return { stop }
 }

@@ -1,0 +1,56 @@
+// runs alone: it makes roles, which all databases of a cluster share
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { packageRoot } from '../support/cluster.ts'
+import { withDatabase } from '../support/database.ts'
+import { withAdmin } from '../support/template.ts'
+import { withPage } from './pages.ts'
+
+const apple = { identifier_type: 'CUSIP', identifier_value: '037833100' }
+const token = 'token-of-a-test'
+const headers = { authorization: `Bearer ${token}` }
+
+test('a role of the monitors reads everything on the page, and one of the workers may press its buttons', async () => {
+  const users = {
+    pgfigi_monitor: `pgfigi_test_page_${process.pid}`,
+    pgfigi_worker: `pgfigi_test_act_${process.pid}`,
+  }
+  try {
+    await withDatabase(async ({ sql, url }) => {
+      await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8'))
+      await sql`select public.upsert_mapping('CUSIP', ${apple.identifier_value}, 'AAPL')`
+      for (const [role, user] of Object.entries(users)) {
+        await sql.unsafe(`create role ${user} login password 'secret' in role ${role}`)
+        const own = Object.assign(new URL(url), { username: user, password: 'secret' }).href
+        await withPage({ url: own, token, allowActions: true }, async ({ ask }) => {
+          for (const path of [
+            '/',
+            '/search?q=037833100',
+            '/search?q=AAPL',
+            '/changes',
+            '/negatives',
+            '/requests',
+            '/work',
+          ]) {
+            const { status, text } = await ask(path, { headers })
+            assert.is(status, 200, `${role} ${path} ${text}`)
+          }
+          const { text } = await ask('/metrics', { headers })
+          assert.match(text, 'pgfigi_database_up 1')
+          assert.match(text, 'pgfigi_mappings{kind="found"} 1')
+          const act = await ask('/api/v1/actions/fetch', { headers, json: apple })
+          if (role === 'pgfigi_worker') assert.is(act.status, 200, act.text)
+          else assert.match(act.json.error, 'lacks a right')
+        })
+      }
+      const actions = await sql`select who from figi_private.actions`
+      assert.is(actions.length, 1)
+    })
+  } finally {
+    for (const user of Object.values(users)) await withAdmin((sql) => sql`drop role if exists ${sql(user)}`)
+  }
+})
+
+test.run()
