@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:6de4b494bb3b263d770361889516b0cff07fa339
+--! Hash: sha1:79731753885dc69348533105ad9f2cbb8ad9355e
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -2894,7 +2894,7 @@ rows 17
 security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
-set lock_timeout to '300ms'
+set lock_timeout to '100ms'
 set jit to off
 as $$
 declare
