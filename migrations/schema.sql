@@ -4572,7 +4572,7 @@ CREATE OR REPLACE FUNCTION public.health_checks(whole boolean DEFAULT false, lat
  STABLE SECURITY DEFINER ROWS 17
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
- SET lock_timeout TO '300ms'
+ SET lock_timeout TO '100ms'
  SET jit TO 'off'
 AS $function$
 declare

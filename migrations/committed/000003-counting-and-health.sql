@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:720a27cda05462bc6a0f505ed43a7859fe911457
+--! Hash: sha1:5a115c504665a6683e4874401d786eda3fcf0a1c
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -2891,7 +2891,7 @@ rows 17
 security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
-set lock_timeout to '300ms'
+set lock_timeout to '100ms'
 set jit to off
 as $$
 declare
