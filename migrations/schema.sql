@@ -1248,12 +1248,17 @@ AS $function$
     where o.priority = 0
   ) oldest
   cross join (
-    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    select
+      count(*) as count,
+      case
+        when count(*) > 10000 then 'more than 10,000 requests wait'
+        else figi_private.count_in_words(count(*), 'request waits', 'requests wait')
+      end as words
     from (
       select
       from figi_private.fetch_requests r
       where r.gave_up_at is null
-      limit 100001
+      limit 10001
     ) counted
   ) waiting
 $function$;
@@ -1457,7 +1462,7 @@ declare
   v_values text[];
   v_ids bigint[];
   v_ended jsonb;
-  v_counts jsonb := '[]';
+  v_counts jsonb := jsonb '[]';
 begin
   perform figi_private.lock_queue();
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:bcd658f17dfc4c3186ee55dc8b600462a80e28e1
+--! Hash: sha1:136506595b8f4ca7729e32a5fa3e79e920faaf98
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1000,7 +1000,7 @@ declare
   v_values text[];
   v_ids bigint[];
   v_ended jsonb;
-  v_counts jsonb := '[]';
+  v_counts jsonb := jsonb '[]';
 begin
   perform figi_private.lock_queue();
 
@@ -2284,7 +2284,7 @@ comment on function figi_private.check_worker_seen() is
   'Seconds since a worker was seen; where there is none at all it warns, and fails once requests have waited for a minute.';
 --! EndIncluded functions/check_worker_seen.sql
 --! Included functions/check_oldest_request.sql
--- Counted up to 100,000, so that a queue of millions costs no more.
+-- Counted up to 10,000, so that a queue of millions costs no more.
 create or replace function figi_private.check_oldest_request()
 returns figi_private.health_measure
 language sql
@@ -2305,12 +2305,17 @@ as $$
     where o.priority = 0
   ) oldest
   cross join (
-    select count(*) as count, figi_private.count_in_words(count(*), 'request waits', 'requests wait') as words
+    select
+      count(*) as count,
+      case
+        when count(*) > 10000 then 'more than 10,000 requests wait'
+        else figi_private.count_in_words(count(*), 'request waits', 'requests wait')
+      end as words
     from (
       select
       from figi_private.fetch_requests r
       where r.gave_up_at is null
-      limit 100001
+      limit 10001
     ) counted
   ) waiting
 $$;

@@ -167,8 +167,9 @@ test('are none after everything is forgotten, while others fold', () =>
     await using folder = await openSession(url)
     await folder.sql`begin`
     await folder.sql`select figi_private.fold_mapping_counts()`
-    await sql`set statement_timeout to '5s'`
-    await sql`select public.purge_cache()`
+    await using purger = await openSession(url)
+    await purger.sql`set statement_timeout to '5s'`
+    await purger.sql`select public.purge_cache()`
     await upsert(sql, range(0, 3), 'T')
     assert.equal((await totals(sql)).told, { found: 3, negatives: 0, stale: 0, ended: 0 })
     await folder.sql`commit`

@@ -106,6 +106,10 @@ test('changes nothing but where the rows are: laws, lookups, writers, imports an
     const scanned = plan.filter((row) => /on security_mappings_\d/.test(String(row['QUERY PLAN'])))
     assert.is(scanned.length, 1, 'one partition is read')
 
+    await sql`update public.security_mappings set identifier_value = ${makeCusip(9000)} where identifier_value = ${makeCusip(12)}`
+    await sql`delete from public.security_mappings where identifier_value = ${makeCusip(13)}`
+    assert.is((await sql`select figi_private.recount_mappings() as hours`)[0]?.hours, '0', 'they are counted')
+
     const rows = await sql<{ row: object }[]>`select to_jsonb(m) as row from public.security_mappings m`
     await sql`select public.purge_cache()`
     const [restored] = await sql`
@@ -118,6 +122,7 @@ test('changes nothing but where the rows are: laws, lookups, writers, imports an
     assert.is(ids?.are_distinct, true)
     await sql`select public.clear_cache()`
     assert.is((await resolve(sql, 'CUSIP', makeCusip(1))).status, 'miss')
+    assert.is((await sql`select figi_private.recount_mappings() as hours`)[0]?.hours, '0')
   }))
 
 test('stops at what is not of pgfigi, and names it', () =>
