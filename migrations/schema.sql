@@ -134,7 +134,7 @@ create table figi_private.processes (
   seen_at timestamp with time zone not null default clock_timestamp(),
   flushes bigint not null default 0,
   constraint processes_pkey PRIMARY KEY (process),
-  constraint processes_kind_is_known CHECK ((kind = ANY (ARRAY['worker'::text, 'client'::text, 'command'::text, 'page'::text])))
+  constraint processes_kind_is_known CHECK ((kind = ANY (ARRAY['worker'::text, 'client'::text, 'command'::text])))
 );
 
 create table figi_private.sightings (
@@ -5965,7 +5965,7 @@ comment on function figi_private.record_answers(jsonb,interval) is
   'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
 
 comment on function figi_private.record_counts(jsonb,bigint,jsonb) is
-  'A process''s sign of life: p_process is an object with process, kind (worker, client, command, page), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
 
 comment on function figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text) is
   'Keeps what a file says, one place of the arrays a record, and fits the periods of the identifiers to it. Identifiers are normalised by the caller. The ticker (null: none) was seen from p_froms to p_untils (null: at that instant alone), and was the current answer at p_held_ats (null: it was only seen); without p_froms it is a negative of unknown date. Returns how many records said something new, how many did not, and how many do not show in the history. Raises PF003 outside read committed.';

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:5a115c504665a6683e4874401d786eda3fcf0a1c
+--! Hash: sha1:2de55d79334837edd0014a99a7b7c5d0ae733fce
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -60,7 +60,7 @@ create table figi_private.processes (
   constraint processes_pkey
     primary key (process),
   constraint processes_kind_is_known
-    check (kind in ('worker', 'client', 'command', 'page'))
+    check (kind in ('worker', 'client', 'command'))
 );
 
 comment on table figi_private.processes is
@@ -1390,7 +1390,7 @@ $$;
 
 revoke execute on function figi_private.record_counts(jsonb, bigint, jsonb) from public;
 comment on function figi_private.record_counts(jsonb, bigint, jsonb) is
-  'A process''s sign of life: p_process is an object with process, kind (worker, client, command, page), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
 --! EndIncluded functions/record_counts.sql
 --! Included functions/process_ended.sql
 create or replace function figi_private.process_ended(p_process text)

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { latestMigration } from '../database/migrations_folder.ts'
 import { packageVersion } from '../package_version.ts'
 
-export type ProcessKind = 'worker' | 'client' | 'command' | 'page'
+export type ProcessKind = 'worker' | 'client' | 'command'
 
 /** What figi_private.processes says of a process; the names are those that figi_private.record_counts reads. */
 export interface ProcessIdentity {

@@ -60,7 +60,7 @@ export interface JobRow {
 
 /** A row of page_processes. */
 export interface ProcessRow {
-  readonly kind: 'worker' | 'client' | 'command' | 'page'
+  readonly kind: 'worker' | 'client' | 'command'
   readonly host: string
   readonly pid: number
   readonly version: string

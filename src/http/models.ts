@@ -162,7 +162,7 @@ export const job = z.object({
 export type Job = z.infer<typeof job>
 
 export const runningProcess = z.object({
-  kind: z.enum(['worker', 'client', 'command', 'page']),
+  kind: z.enum(['worker', 'client', 'command']),
   host: z.string(),
   pid: z.int(),
   version: z.string(),
@@ -197,4 +197,3 @@ export type Action = z.infer<typeof action>
 
 /** What came of a button. */
 export const actionOutcome = z.object({ outcome: z.string().describe('In words') })
-export type ActionOutcome = z.infer<typeof actionOutcome>

@@ -460,7 +460,7 @@ export const work: Work = {
       seen_at: before(4),
     },
     {
-      kind: 'page',
+      kind: 'client',
       host: 'app-1',
       pid: 4122,
       version: '0.2.0',
