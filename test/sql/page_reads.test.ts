@@ -218,12 +218,12 @@ test('processes, workers first, and when each task ran last', () =>
     for (const [process, kind] of [
       ['c', 'client'],
       ['w', 'worker'],
-      ['p', 'page'],
+      ['d', 'command'],
     ] as const)
       await seeProcess(sql, { process, kind })
     assert.equal(
       (await pageProcesses(sql)).map(({ kind, host, pid }) => [kind, host, pid]),
-      ['worker', 'page', 'client'].map((kind) => [kind, 'host-1', 4711]),
+      ['worker', 'command', 'client'].map((kind) => [kind, 'host-1', 4711]),
     )
     await sql`
       select figi_private.add_counts('[{"counter": "worker_jobs", "labels": {"task": "fetch_mappings", "outcome": "done"}, "count": 1}]')`
