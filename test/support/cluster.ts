@@ -57,8 +57,7 @@ const thoroughly = { recursive: true, force: true, maxRetries: 5, retryDelay: 20
 /** Deletes a home with its data, also where the data lies elsewhere. Its server must be down. */
 export async function removeHome(home: string): Promise<void> {
   const data = await realpath(join(home, 'data')).catch(() => null)
-  if (data && dirname(data) !== (await realpath(home)))
-    await rm(dirname(data), thoroughly)
+  if (data && dirname(data) !== (await realpath(home))) await rm(dirname(data), thoroughly)
   await rm(home, thoroughly)
 }
 
