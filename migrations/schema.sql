@@ -2403,7 +2403,7 @@ AS $function$
     (4, 'oldest_request', 'seconds', 300, 3600),
     (5, 'gave_up', 'requests', 1, 1000),
     (6, 'last_answer', 'seconds', 300, 1800),
-    (7, 'budget_blocked', 'seconds', 60, 600),
+    (7, 'budget_blocked', 'seconds', 60, 300),
     (8, 'key_refused', 'answers', 1, 1),
     (9, 'rate_limited', 'answers', 1, 20),
     (10, 'stale_share', 'share', 0.5, 0.95),

@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:2de55d79334837edd0014a99a7b7c5d0ae733fce
+--! Hash: sha1:7a454cb95d1b3e4c163d73cb81156b6db2ae7a3d
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1692,7 +1692,7 @@ as $$
     (4, 'oldest_request', 'seconds', 300, 3600),
     (5, 'gave_up', 'requests', 1, 1000),
     (6, 'last_answer', 'seconds', 300, 1800),
-    (7, 'budget_blocked', 'seconds', 60, 600),
+    (7, 'budget_blocked', 'seconds', 60, 300),
     (8, 'key_refused', 'answers', 1, 1),
     (9, 'rate_limited', 'answers', 1, 20),
     (10, 'stale_share', 'share', 0.5, 0.95),

@@ -1,9 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withRollback } from '../support/database.ts'
-import { checksIn } from '../support/health_causes.ts'
+import { breakLaws, checksIn } from '../support/health_causes.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
-import { blocksOf, pagesOf } from './pages.ts'
+import { remediesOf } from './pages.ts'
 
 const test = suite('what a runbook says to do')
 
@@ -11,12 +11,7 @@ type Sql = Parameters<Parameters<typeof withRollback>[0]>[0]
 
 /** What is wrong, by the name of the runbook that mends it. */
 const causes: Readonly<Record<string, (sql: Sql) => Promise<unknown>>> = {
-  laws: async (sql) => {
-    await sql`alter table public.security_mappings disable trigger forbid_overlap_after_insert`
-    await sql`
-      insert into public.security_mappings (identifier_type, identifier_value, ticker, start_date, end_date, last_fetched_date)
-      values ('CUSIP', '037833100', 'A', '2020-01-01', '2021-01-01', '2021-01-01'), ('CUSIP', '037833100', 'B', '2020-06-01', null, now())`
-  },
+  laws: breakLaws,
   gave_up: async (sql) => {
     await sql`select from public.resolve_mapping('CUSIP', ${makeCusip(1)})`
     await sql`update figi_private.fetch_requests set attempts = 4, last_error = 'no', gave_up_at = clock_timestamp()`
@@ -46,6 +41,19 @@ for (const [name, cause] of Object.entries(causes)) {
     }))
 }
 
+test('lifts a block together with what has been reserved behind it', () =>
+  withRollback(async (sql) => {
+    const waits = async () => {
+      const [row] = await sql<{ seconds: number }[]>`
+        select extract(epoch from figi_private.reserve_api_slot('key-x@host', 25, '7 seconds'))::int as seconds`
+      return row?.seconds
+    }
+    await sql`select figi_private.block_api_budget('key-x@host', '10 minutes')`
+    assert.is(await waits(), 600)
+    for (const block of await remediesOf('budget_blocked')) await sql.unsafe(block)
+    assert.is(await waits(), 0)
+  }))
+
 test('gets negatives fetched again that were wrong', () =>
   withRollback(async (sql) => {
     await sql`select from public.upsert_mapping('CUSIP', ${makeCusip(1)}, null)`
@@ -56,15 +64,6 @@ test('gets negatives fetched again that were wrong', () =>
 
 async function statusOf(sql: Sql, name: string): Promise<string | undefined> {
   return (await checksIn(sql, { whole: true }))[name]?.status
-}
-
-/** The SQL of a runbook below "What to do". */
-async function remediesOf(name: string): Promise<string[]> {
-  const page = (await pagesOf('runbooks')).find(({ path }) => path.endsWith(`/${name}.md`))
-  const [, part = ''] = /^## What to do\n([\s\S]*?)^## /m.exec(page?.text ?? '') ?? []
-  const found = blocksOf({ path: name, text: part }, 'sql')
-  assert.is.not(found.length, 0, `${name}.md says nothing in SQL`)
-  return found
 }
 
 test.run()

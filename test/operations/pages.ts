@@ -33,3 +33,12 @@ export function blocksOf({ text }: Page, language: string): string[] {
     name === language ? [block] : [],
   )
 }
+
+/** The SQL of a runbook below "What to do". */
+export async function remediesOf(name: string): Promise<string[]> {
+  const page = (await pagesOf('runbooks')).find(({ path }) => path.endsWith(`/${name}.md`))
+  const [, part = ''] = /^## What to do\n([\s\S]*?)^## /m.exec(page?.text ?? '') ?? []
+  const found = blocksOf({ path: name, text: part }, 'sql')
+  if (found.length === 0) throw new Error(`${name}.md says nothing in SQL`)
+  return found
+}

@@ -273,7 +273,7 @@ test('settings move the thresholds; nonsense leaves the defaults, is named, and 
         for (const name of Object.keys(settings)) await transaction`select set_config(${name}, '', true)`
         return checks
       })
-    await sql`select figi_private.block_api_budget('b', '5 minutes')`
+    await sql`select figi_private.block_api_budget('b', '4 minutes')`
     assert.is((await check({})).budget_blocked?.status, 'warn')
     const moved = await check({ 'pgfigi.health_budget_blocked_fail': ' 120.5 ' })
     assert.equal([moved.budget_blocked?.status, moved.budget_blocked?.fails_at], ['fail', 120.5])

@@ -89,7 +89,8 @@ export async function answer(sql: ISql, value: string, outcome: Record<string, s
   await sql`select figi_private.record_answers(${answers}::text::jsonb)`
 }
 
-async function setHere(sql: Sql, setting: string, value: string | null): Promise<void> {
+/** Sets it for the sessions to come in this database; null resets it. */
+export async function setHere(sql: Sql, setting: string, value: string | null): Promise<void> {
   const [row] = await sql<{ name: string }[]>`select current_database() as name`
   const name = setting
     .split('.')
@@ -97,6 +98,16 @@ async function setHere(sql: Sql, setting: string, value: string | null): Promise
     .join('.')
   const change = value === null ? `reset ${name}` : `set ${name} = '${value}'`
   await sql.unsafe(`alter database "${row?.name}" ${change}`)
+}
+
+/** Two tickers of 037833100 at the same time, written past what forbids it. */
+export async function breakLaws(sql: ISql): Promise<void> {
+  await sql`alter table public.security_mappings disable trigger forbid_overlap_after_insert`
+  await sql`
+    insert into public.security_mappings (identifier_type, identifier_value, ticker, start_date, end_date, last_fetched_date)
+    values
+      ('CUSIP', '037833100', 'A', '2020-01-01Z', '2021-01-01Z', '2021-01-01Z'),
+      ('CUSIP', '037833100', 'B', '2020-06-01Z', null, now())`
 }
 
 const listing = { outcome: 'listing', ticker: 'T' }
