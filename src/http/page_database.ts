@@ -20,6 +20,9 @@ export interface PageDatabaseOptions {
 /** Most connections at once, to each database. */
 const maxConnections = 3
 
+/** Settings of the database, thresholds above all, count for new sessions: so none of the page's lasts long. */
+const connectionLifetimeSeconds = 60
+
 /** How long a statement may take, and wait for a lock: the page gives up before anybody feels it. */
 const reading = { statementMs: 3000, lockMs: 250 }
 const acting = { statementMs: 10_000, lockMs: 1000 }
@@ -104,6 +107,7 @@ export class PageDatabase implements AsyncDisposable {
     if (known) return known
     const pool = connect(url, {
       max: maxConnections,
+      connectionLifetimeSeconds,
       prepare: this.#options.prepare,
       applicationName: 'pgfigi page',
     })
