@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { packageRoot } from '../support/cluster.ts'
 import { readAlerts } from './alerts.ts'
 import { metricNames } from './metric_names.ts'
+import { withPromtool } from './promtool.ts'
 
 const test = suite('alerts and the dashboard')
-const execute = promisify(execFile)
 const docs = join(packageRoot, 'docs')
 
 interface Panel {
@@ -30,31 +27,6 @@ async function readDashboard() {
 
 const expressionsOf = (panels: readonly Panel[]) =>
   panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-
-/** Runs Prometheus' own tool in a folder with a copy of docs/prometheus; says so where there is none. */
-async function withPromtool(work: (folder: string, run: Run) => Promise<void>): Promise<void> {
-  const isThere = await execute('promtool', ['--version']).then(
-    () => true,
-    () => false,
-  )
-  if (!isThere) return console.log('SKIPPED: alert rules (promtool, of the package prometheus, is not there)')
-  const folder = await mkdtemp(join(tmpdir(), 'prometheus-'))
-  try {
-    await cp(join(docs, 'prometheus'), folder, { recursive: true })
-    await work(folder, async (...args) => {
-      try {
-        const { stdout, stderr } = await execute('promtool', args, { cwd: folder, timeout: 60_000 })
-        return `${stdout}${stderr}`
-      } catch (error) {
-        const { stdout, stderr } = error as { stdout?: string; stderr?: string }
-        throw new Error(`promtool ${args.join(' ')}: ${stdout}${stderr}`, { cause: error })
-      }
-    })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-type Run = (...args: string[]) => Promise<string>
 
 test('the rules are right, and each alert fires and clears', () =>
   withPromtool(async (_, run) => {
