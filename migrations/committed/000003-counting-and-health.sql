@@ -1,6 +1,11 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:7a454cb95d1b3e4c163d73cb81156b6db2ae7a3d
+--! Hash: sha1:f1cd8721e69d05c1a320b6a97d05e64c06f64949
 --! Message: counting and health
+
+-- Locks in the order in which whoever writes takes them: the stripes, the mappings, and last, and for a moment, the queue, to
+-- which lookups append. Lookups of what is known go on meanwhile.
+select figi_private.lock_stripes(array(select generate_series(0, 255)));
+lock table public.security_mappings in share row exclusive mode;
 
 --! Included tables/counts.sql
 -- What pgfigi's processes count: by the minute for charts and rates, in all for counters that never fall. Only short
@@ -162,24 +167,7 @@ comment on column figi_private.actions.subject is
 comment on column figi_private.actions.outcome is
   'What came of it, in words.';
 --! EndIncluded tables/actions.sql
---! Included tables/operations_columns.sql
--- Which limit was last reserved under, for whoever only looks.
-alter table figi_private.api_budgets
-  add column capacity integer,
-  add column window_length interval;
-
-comment on column figi_private.api_budgets.capacity is
-  'How many requests the limit allows within window_length, as last reserved; null before the first.';
-comment on column figi_private.api_budgets.window_length is
-  'The window of the limit, as last reserved; null before the first.';
-
--- Clients count their lookups themselves and are told by their name; what other sessions miss is counted by their requests.
-alter table figi_private.fetch_requests
-  add column from_sql boolean not null default (current_setting('application_name') not like 'pgfigi%');
-
-comment on column figi_private.fetch_requests.from_sql is
-  'Whether a session asked that is none of pgfigi''s own processes, by its application_name: whose lookups nobody else counts.';
-
+--! Included tables/security_mappings_indexes.sql
 -- Which identifiers a ticker stands for, or stood for.
 create index security_mappings_ticker
   on public.security_mappings (ticker collate "C")
@@ -189,257 +177,8 @@ create index security_mappings_ticker
 create index security_mappings_negatives
   on public.security_mappings (last_fetched_date)
   where has_no_results and end_date is null;
---! EndIncluded tables/operations_columns.sql
+--! EndIncluded tables/security_mappings_indexes.sql
 
---! Included functions/is_count.sql
-create or replace function figi_private.is_count(p_element jsonb)
-returns boolean
-language sql
-immutable
-parallel safe
-return
-  case
-    when jsonb_typeof(p_element) <> 'object'
-      or coalesce(p_element ->> 'counter', '') !~ '^[a-z][a-z_]{0,59}$'
-      or jsonb_typeof(p_element -> 'count') is distinct from 'number'
-      or jsonb_typeof(coalesce(p_element -> 'labels', '{}')) <> 'object'
-      then false
-    else
-      (p_element ->> 'count')::numeric between 0 and 1000000000000
-      and (p_element ->> 'count')::numeric % 1 = 0
-      and (
-        select count(*) <= 5 and coalesce(bool_and(jsonb_typeof(l.value) = 'string' and length(l.value #>> '{}') <= 100 and length(l.key) <= 60), true)
-        from jsonb_each(coalesce(p_element -> 'labels', '{}')) as l (key, value)
-      )
-  end;
-
-revoke execute on function figi_private.is_count(jsonb) from public;
-comment on function figi_private.is_count(jsonb) is
-  'Whether this is an object that add_counts can add: a counter, labels that are few and short texts, and a whole number from 0 on.';
---! EndIncluded functions/is_count.sql
---! Included functions/add_counts.sql
--- Whoever adds counts locks their rows until the end of its transaction: so it does that last, and everybody takes them in
--- the same order, which cannot deadlock.
-create or replace function figi_private.add_counts(p_counts jsonb)
-returns void
-language plpgsql
-volatile
-set search_path to pg_catalog, pg_temp
-as $$
-declare
-  v_now timestamptz := clock_timestamp();
-begin
-  if p_counts = '[]' then
-    return;
-  end if;
-  if jsonb_typeof(p_counts) is distinct from 'array' then
-    raise exception 'counts must be an array, not %', coalesce(jsonb_typeof(p_counts), 'null')
-      using errcode = 'PF002', hint = 'For example [{"counter": "lookups", "labels": {"type": "CUSIP"}, "count": 1}].';
-  end if;
-  if jsonb_array_length(p_counts) > 1000
-    or exists (
-      select
-      from jsonb_array_elements(p_counts) as c (element)
-      where not figi_private.is_count(c.element)
-    )
-  then
-    raise exception 'these are no counts, or more than a thousand: %', left(p_counts::text, 200)
-      using
-        errcode = 'PF002',
-        hint = 'Each has a counter in lower case, labels (an object of at most five short texts) and a count, a whole number from 0 on. Nothing was counted.';
-  end if;
-
-  with counted as materialized (
-    select
-      (c.element ->> 'counter') collate "C" as counter,
-      coalesce(c.element -> 'labels', '{}') as labels,
-      sum((c.element ->> 'count')::bigint)::bigint as count
-    from jsonb_array_elements(p_counts) as c (element)
-    group by 1, 2
-  ),
-  in_minute as (
-    insert into figi_private.minute_counts as m (counter, labels, minute, count)
-    select c.counter, c.labels, date_trunc('minute', v_now), c.count
-    from counted c
-    where c.count > 0
-    order by c.counter, c.labels
-    on conflict (minute, counter, labels) do update
-    set count = m.count + excluded.count
-  )
-  insert into figi_private.count_totals as t (counter, labels, total, last_at)
-  select c.counter, c.labels, c.count, v_now
-  from counted c
-  where c.count > 0
-  order by c.counter, c.labels
-  on conflict (counter, labels) do update
-  set
-    total = t.total + excluded.total,
-    last_at = greatest(t.last_at, excluded.last_at);
-end
-$$;
-
-revoke execute on function figi_private.add_counts(jsonb) from public;
-comment on function figi_private.add_counts(jsonb) is
-  'Adds counts to the current minute and to the totals: an array of at most 1000 objects with counter, labels (an object of short texts) and count. Raises PF002 for anything else, and counts nothing then.';
---! EndIncluded functions/add_counts.sql
-
--- What is a change, for mapping_changes and for the counts. Whoever could ask for changes until now still can, before
--- grants.sql is run again.
---! Included views/period_changes.sql
--- The rule of what is a change, once for all who ask: every period compared with the one before it, by the index of the
--- history: two probes a period at most. Whoever reads it says which periods, by their identifiers or their beginning.
-create or replace view figi_private.period_changes as
-  select
-    m.identifier_type,
-    m.identifier_value,
-    m.start_date as changed_at,
-    change.kind,
-    coalesce(previous.ticker, earlier.ticker) as from_ticker,
-    m.ticker as to_ticker,
-    case when m.ticker is null then previous.name else m.name end as name,
-    case when m.ticker is null then previous.figi else m.figi end as figi,
-    m.source,
-    greatest(m.created_at, previous.created_at, earlier.created_at) as recorded_at
-  from figi_private.recorded_periods m
-  left join lateral (
-    select p.ticker, p.ticker is null as has_no_results, p.name, p.figi, p.created_at
-    from figi_private.recorded_periods p
-    where p.identifier_type = m.identifier_type
-      and p.identifier_value = m.identifier_value
-      and p.start_date < m.start_date
-    order by p.start_date desc
-    limit 1
-  ) previous on true
-  left join lateral (
-    select p.ticker, p.created_at
-    from figi_private.recorded_periods p
-    where m.ticker is not null
-      and previous.has_no_results
-      and p.identifier_type = m.identifier_type
-      and p.identifier_value = m.identifier_value
-      and p.start_date < m.start_date
-      and p.ticker is not null
-    order by p.start_date desc
-    limit 1
-  ) earlier on true
-  cross join lateral (
-    select
-      case
-        when m.ticker is null then
-          case when previous.ticker is not null then 'retired' end
-        when previous.ticker is not null then
-          case when figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker) then 'renamed' end
-        when earlier.ticker is not null then 'revived'
-        else 'first_seen'
-      end as kind
-  ) change;
-
-revoke all on figi_private.period_changes from public;
-comment on view figi_private.period_changes is
-  'Every period as the change that it is to the one before it, with kind null where it is none: the rule of mapping_changes, for it and for what counts changes.';
---! EndIncluded views/period_changes.sql
-do $$
-declare
-  v_role regrole;
-begin
-  for v_role in
-    select distinct a.grantee
-    from pg_class c
-    cross join lateral aclexplode(c.relacl) a
-    where c.oid = 'figi_private.recorded_periods'::regclass
-      and a.privilege_type = 'SELECT'
-      and a.grantee not in (0, c.relowner)
-  loop
-    execute format('grant select on figi_private.period_changes to %s', v_role);
-  end loop;
-end
-$$;
---! Included functions/mapping_changes.sql
--- Every period that begins at or after an instant, compared with the one before it (period_changes has the rule). The
--- beginnings are found by the BRIN index.
-create or replace function public.mapping_changes(since timestamptz)
-returns table (
-  identifier_type text,
-  identifier_value text,
-  changed_at timestamptz,
-  kind text,
-  from_ticker text,
-  to_ticker text,
-  name text,
-  figi text,
-  source text,
-  recorded_at timestamptz
-)
-language sql
-stable
-parallel safe
-rows 1000
-begin atomic
-  select
-    c.identifier_type,
-    c.identifier_value,
-    c.changed_at,
-    c.kind,
-    c.from_ticker,
-    c.to_ticker,
-    c.name,
-    c.figi,
-    c.source,
-    c.recorded_at
-  from figi_private.period_changes c
-  where c.changed_at >= mapping_changes.since
-    and c.kind is not null
-  order by c.changed_at, c.identifier_type, c.identifier_value;
-end;
-
-revoke execute on function public.mapping_changes(timestamptz) from public;
-comment on function public.mapping_changes(timestamptz) is
-  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the later of the two was written: imports may add changes of the past later. Of a change that comes about because an import has put something between two periods, or taken it away, only the since of notify mapping_changes tells.';
---! EndIncluded functions/mapping_changes.sql
---! Included functions/changes_as_counts.sql
-create or replace function figi_private.changes_as_counts(
-  p_identifier_types text[],
-  p_identifier_values text[],
-  p_changed_at timestamptz
-)
-returns jsonb
-language sql
-stable
-set search_path to pg_catalog, pg_temp
-set enable_seqscan to off
-set enable_bitmapscan to off
-set jit to off
-as $$
-  select coalesce(
-    jsonb_agg(jsonb_build_object(
-      'counter', 'ticker_changes',
-      'labels', jsonb_build_object('kind', k.kind),
-      'count', k.count
-    )),
-    '[]'
-  )
-  from (
-    select c.kind, count(*) as count
-    from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
-    cross join lateral (
-      select p.kind
-      from figi_private.period_changes p
-      where p.identifier_type = i.identifier_type
-        and p.identifier_value = i.identifier_value
-        and p.changed_at = p_changed_at
-      offset 0
-    ) c
-    where c.kind is not null
-    group by c.kind
-  ) k
-$$;
-
-revoke execute on function figi_private.changes_as_counts(text[], text[], timestamptz) from public;
-comment on function figi_private.changes_as_counts(text[], text[], timestamptz) is
-  'Which changes the periods are that begin at that instant, of these identifiers, as counts for add_counts.';
---! EndIncluded functions/changes_as_counts.sql
-
--- The triggers first: they keep writers out until the rows that are there have been counted.
 --! Included functions/fetched_hour.sql
 -- date_bin, for date_trunc with a time zone takes five times as long.
 create or replace function figi_private.fetched_hour(p_last_fetched_date timestamptz, p_end_date timestamptz)
@@ -712,6 +451,275 @@ create trigger count_after_truncate
   execute function figi_private.count_after_truncate();
 --! EndIncluded tables/mapping_counts_triggers.sql
 select figi_private.recount_mappings();
+
+-- From here on nothing takes long.
+select figi_private.lock_queue();
+--! Included tables/operations_columns.sql
+-- Which limit was last reserved under, for whoever only looks.
+alter table figi_private.api_budgets
+  add column capacity integer,
+  add column window_length interval;
+
+comment on column figi_private.api_budgets.capacity is
+  'How many requests the limit allows within window_length, as last reserved; null before the first.';
+comment on column figi_private.api_budgets.window_length is
+  'The window of the limit, as last reserved; null before the first.';
+
+-- Clients count their lookups themselves and are told by their name; what other sessions miss is counted by their requests.
+alter table figi_private.fetch_requests
+  add column from_sql boolean not null default (current_setting('application_name') not like 'pgfigi%');
+
+comment on column figi_private.fetch_requests.from_sql is
+  'Whether a session asked that is none of pgfigi''s own processes, by its application_name: whose lookups nobody else counts.';
+--! EndIncluded tables/operations_columns.sql
+
+--! Included functions/is_count.sql
+create or replace function figi_private.is_count(p_element jsonb)
+returns boolean
+language sql
+immutable
+parallel safe
+return
+  case
+    when jsonb_typeof(p_element) <> 'object'
+      or coalesce(p_element ->> 'counter', '') !~ '^[a-z][a-z_]{0,59}$'
+      or jsonb_typeof(p_element -> 'count') is distinct from 'number'
+      or jsonb_typeof(coalesce(p_element -> 'labels', '{}')) <> 'object'
+      then false
+    else
+      (p_element ->> 'count')::numeric between 0 and 1000000000000
+      and (p_element ->> 'count')::numeric % 1 = 0
+      and (
+        select count(*) <= 5 and coalesce(bool_and(jsonb_typeof(l.value) = 'string' and length(l.value #>> '{}') <= 100 and length(l.key) <= 60), true)
+        from jsonb_each(coalesce(p_element -> 'labels', '{}')) as l (key, value)
+      )
+  end;
+
+revoke execute on function figi_private.is_count(jsonb) from public;
+comment on function figi_private.is_count(jsonb) is
+  'Whether this is an object that add_counts can add: a counter, labels that are few and short texts, and a whole number from 0 on.';
+--! EndIncluded functions/is_count.sql
+--! Included functions/add_counts.sql
+-- Whoever adds counts locks their rows until the end of its transaction: so it does that last, and everybody takes them in
+-- the same order, which cannot deadlock.
+create or replace function figi_private.add_counts(p_counts jsonb)
+returns void
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if p_counts = '[]' then
+    return;
+  end if;
+  if jsonb_typeof(p_counts) is distinct from 'array' then
+    raise exception 'counts must be an array, not %', coalesce(jsonb_typeof(p_counts), 'null')
+      using errcode = 'PF002', hint = 'For example [{"counter": "lookups", "labels": {"type": "CUSIP"}, "count": 1}].';
+  end if;
+  if jsonb_array_length(p_counts) > 1000
+    or exists (
+      select
+      from jsonb_array_elements(p_counts) as c (element)
+      where not figi_private.is_count(c.element)
+    )
+  then
+    raise exception 'these are no counts, or more than a thousand: %', left(p_counts::text, 200)
+      using
+        errcode = 'PF002',
+        hint = 'Each has a counter in lower case, labels (an object of at most five short texts) and a count, a whole number from 0 on. Nothing was counted.';
+  end if;
+
+  with counted as materialized (
+    select
+      (c.element ->> 'counter') collate "C" as counter,
+      coalesce(c.element -> 'labels', '{}') as labels,
+      sum((c.element ->> 'count')::bigint)::bigint as count
+    from jsonb_array_elements(p_counts) as c (element)
+    group by 1, 2
+  ),
+  in_minute as (
+    insert into figi_private.minute_counts as m (counter, labels, minute, count)
+    select c.counter, c.labels, date_trunc('minute', v_now), c.count
+    from counted c
+    where c.count > 0
+    order by c.counter, c.labels
+    on conflict (minute, counter, labels) do update
+    set count = m.count + excluded.count
+  )
+  insert into figi_private.count_totals as t (counter, labels, total, last_at)
+  select c.counter, c.labels, c.count, v_now
+  from counted c
+  where c.count > 0
+  order by c.counter, c.labels
+  on conflict (counter, labels) do update
+  set
+    total = t.total + excluded.total,
+    last_at = greatest(t.last_at, excluded.last_at);
+end
+$$;
+
+revoke execute on function figi_private.add_counts(jsonb) from public;
+comment on function figi_private.add_counts(jsonb) is
+  'Adds counts to the current minute and to the totals: an array of at most 1000 objects with counter, labels (an object of short texts) and count. Raises PF002 for anything else, and counts nothing then.';
+--! EndIncluded functions/add_counts.sql
+
+-- What is a change, for mapping_changes and for the counts. Whoever could ask for changes until now still can, before
+-- grants.sql is run again.
+--! Included views/period_changes.sql
+-- The rule of what is a change, once for all who ask: every period compared with the one before it, by the index of the
+-- history: two probes a period at most. Whoever reads it says which periods, by their identifiers or their beginning.
+create or replace view figi_private.period_changes as
+  select
+    m.identifier_type,
+    m.identifier_value,
+    m.start_date as changed_at,
+    change.kind,
+    coalesce(previous.ticker, earlier.ticker) as from_ticker,
+    m.ticker as to_ticker,
+    case when m.ticker is null then previous.name else m.name end as name,
+    case when m.ticker is null then previous.figi else m.figi end as figi,
+    m.source,
+    greatest(m.created_at, previous.created_at, earlier.created_at) as recorded_at
+  from figi_private.recorded_periods m
+  left join lateral (
+    select p.ticker, p.ticker is null as has_no_results, p.name, p.figi, p.created_at
+    from figi_private.recorded_periods p
+    where p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+    order by p.start_date desc
+    limit 1
+  ) previous on true
+  left join lateral (
+    select p.ticker, p.created_at
+    from figi_private.recorded_periods p
+    where m.ticker is not null
+      and previous.has_no_results
+      and p.identifier_type = m.identifier_type
+      and p.identifier_value = m.identifier_value
+      and p.start_date < m.start_date
+      and p.ticker is not null
+    order by p.start_date desc
+    limit 1
+  ) earlier on true
+  cross join lateral (
+    select
+      case
+        when m.ticker is null then
+          case when previous.ticker is not null then 'retired' end
+        when previous.ticker is not null then
+          case when figi_private.plain_ticker(previous.ticker) <> figi_private.plain_ticker(m.ticker) then 'renamed' end
+        when earlier.ticker is not null then 'revived'
+        else 'first_seen'
+      end as kind
+  ) change;
+
+revoke all on figi_private.period_changes from public;
+comment on view figi_private.period_changes is
+  'Every period as the change that it is to the one before it, with kind null where it is none: the rule of mapping_changes, for it and for what counts changes.';
+--! EndIncluded views/period_changes.sql
+do $$
+declare
+  v_role regrole;
+begin
+  for v_role in
+    select distinct a.grantee
+    from pg_class c
+    cross join lateral aclexplode(c.relacl) a
+    where c.oid = 'figi_private.recorded_periods'::regclass
+      and a.privilege_type = 'SELECT'
+      and a.grantee not in (0, c.relowner)
+  loop
+    execute format('grant select on figi_private.period_changes to %s', v_role);
+  end loop;
+end
+$$;
+--! Included functions/mapping_changes.sql
+-- Every period that begins at or after an instant, compared with the one before it (period_changes has the rule). The
+-- beginnings are found by the BRIN index.
+create or replace function public.mapping_changes(since timestamptz)
+returns table (
+  identifier_type text,
+  identifier_value text,
+  changed_at timestamptz,
+  kind text,
+  from_ticker text,
+  to_ticker text,
+  name text,
+  figi text,
+  source text,
+  recorded_at timestamptz
+)
+language sql
+stable
+parallel safe
+rows 1000
+begin atomic
+  select
+    c.identifier_type,
+    c.identifier_value,
+    c.changed_at,
+    c.kind,
+    c.from_ticker,
+    c.to_ticker,
+    c.name,
+    c.figi,
+    c.source,
+    c.recorded_at
+  from figi_private.period_changes c
+  where c.changed_at >= mapping_changes.since
+    and c.kind is not null
+  order by c.changed_at, c.identifier_type, c.identifier_value;
+end;
+
+revoke execute on function public.mapping_changes(timestamptz) from public;
+comment on function public.mapping_changes(timestamptz) is
+  'Who changed from what to what at or after an instant, in order of time: kind is first_seen (the first ticker ever), renamed (another ticker), retired (a ticker, then no results) or revived (a ticker again after no results; from_ticker is the last one before). The same ticker again, or spelled otherwise (BRKB, BRK/B), is no change, and a negative that follows no ticker none either. recorded_at is when the later of the two was written: imports may add changes of the past later. Of a change that comes about because an import has put something between two periods, or taken it away, only the since of notify mapping_changes tells.';
+--! EndIncluded functions/mapping_changes.sql
+--! Included functions/changes_as_counts.sql
+create or replace function figi_private.changes_as_counts(
+  p_identifier_types text[],
+  p_identifier_values text[],
+  p_changed_at timestamptz
+)
+returns jsonb
+language sql
+stable
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+set enable_bitmapscan to off
+set jit to off
+as $$
+  select coalesce(
+    jsonb_agg(jsonb_build_object(
+      'counter', 'ticker_changes',
+      'labels', jsonb_build_object('kind', k.kind),
+      'count', k.count
+    )),
+    '[]'
+  )
+  from (
+    select c.kind, count(*) as count
+    from unnest(p_identifier_types, p_identifier_values) as i (identifier_type, identifier_value)
+    cross join lateral (
+      select p.kind
+      from figi_private.period_changes p
+      where p.identifier_type = i.identifier_type
+        and p.identifier_value = i.identifier_value
+        and p.changed_at = p_changed_at
+      offset 0
+    ) c
+    where c.kind is not null
+    group by c.kind
+  ) k
+$$;
+
+revoke execute on function figi_private.changes_as_counts(text[], text[], timestamptz) from public;
+comment on function figi_private.changes_as_counts(text[], text[], timestamptz) is
+  'Which changes the periods are that begin at that instant, of these identifiers, as counts for add_counts.';
+--! EndIncluded functions/changes_as_counts.sql
 
 --! Included functions/stale_by.sql
 -- is_fresh, solved for last_fetched_date: so an index, or sums by the hour, can tell what is stale. Intervals compare with

@@ -1,6 +1,12 @@
 --! Loses: figi_private.actions
 --! Discards: figi_private.minute_counts, figi_private.count_totals, figi_private.processes, figi_private.mapping_counts, figi_private.size_samples
 
+-- Locks in the order in which whoever writes, claims or looks up takes them.
+select figi_private.lock_stripes(array(select generate_series(0, 255)));
+select figi_private.lock_queue();
+lock table public.security_mappings in access exclusive mode;
+lock table figi_private.fetch_requests in access exclusive mode;
+
 -- The health checks, and what the page reads and does.
 drop function figi_private.act_unlock(text, text);
 drop function figi_private.act_retry_all(text, text);
