@@ -70,7 +70,14 @@ grant select on figi_private.period_changes to pgfigi_analyst;
 grant execute on function figi_private.resolve_rest(text, text, timestamptz, interval) to pgfigi_analyst;
 
 -- Who watches: reads what is counted and measured, and changes nothing.
-grant pgfigi_analyst to pgfigi_monitor;
+do $$
+begin
+  -- Only who made the roles may; whoever runs this again, after an upgrade, need not.
+  if not pg_has_role('pgfigi_monitor', 'pgfigi_analyst', 'member') then
+    grant pgfigi_analyst to pgfigi_monitor;
+  end if;
+end
+$$;
 
 grant execute on function figi_private.counts_since(timestamptz, interval) to pgfigi_monitor;
 grant execute on function figi_private.sizes_since(timestamptz, interval) to pgfigi_monitor;
@@ -90,7 +97,13 @@ grant execute on function figi_private.page_actions(integer) to pgfigi_monitor;
 
 -- Workers and TypeScript clients look up as well, claim what is to be fetched, and record the answers. They have no
 -- right on any table of pgfigi's either.
-grant pgfigi_monitor to pgfigi_worker;
+do $$
+begin
+  if not pg_has_role('pgfigi_worker', 'pgfigi_monitor', 'member') then
+    grant pgfigi_monitor to pgfigi_worker;
+  end if;
+end
+$$;
 
 grant execute on function public.upsert_mapping(text, text, text, timestamptz, text, text, text, text, text, text, text, text, jsonb, text) to pgfigi_worker;
 grant execute on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) to pgfigi_worker;
@@ -129,6 +142,16 @@ grant execute on function figi_private.exhaust_api_budget(text, integer, interva
 grant execute on function figi_private.record_counts(jsonb, bigint, jsonb) to pgfigi_worker;
 grant execute on function figi_private.process_ended(text) to pgfigi_worker;
 grant execute on function figi_private.keep_house() to pgfigi_worker;
+
+-- A worker looks whether the migrations that it needs are applied.
+do $$
+begin
+  if to_regclass('graphile_migrate.migrations') is not null then
+    grant usage on schema graphile_migrate to pgfigi_worker;
+    grant select on graphile_migrate.migrations to pgfigi_worker;
+  end if;
+end
+$$;
 
 -- graphile-worker reads and writes the tables of its own schema, where row security lets only their owner through. Its
 -- upgrades change these tables, so they need the owner: run `pgfigi migrate` as the owner first, then this again.
