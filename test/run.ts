@@ -3,6 +3,9 @@
  *
  *   node test/run.ts [--folder <folder>] [--limit <seconds a file>] [--no-database] [part of a path ...]
  *
+ * The API key and the database's password of the tests are canaries (test/support/canaries.ts): a file that prints one, or
+ * shows it in the list of processes, has failed, and so has the run where a database or the server's log has kept one.
+ *
  * A file whose source has a line that begins with `// runs alone` runs while no other does.
  */
 import { readFile } from 'node:fs/promises'
@@ -72,6 +75,7 @@ async function runAll(files: readonly string[], server: Server | null): Promise<
   const together = files.filter((file) => !alone.includes(file))
   await Promise.all(Array.from({ length: AT_ONCE }, () => runQueue(together, cluster?.url)))
   await runQueue(alone, cluster?.url)
+  for (const trace of (await cluster?.traces()) ?? []) fail(trace)
 }
 
 async function runQueue(queue: string[], url: string | undefined): Promise<void> {

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { processExists } from '../../src/database/embedded_users.ts'
+import { requireNoTrace, testKey } from '../support/canaries.ts'
 import { cleanEnvironment } from '../support/clean_environment.ts'
-import { makeHome, packageRoot, removeHome } from '../support/cluster.ts'
+import { makeClusterHome, packageRoot, removeHome } from '../support/cluster.ts'
 import { type TestDatabase, withDatabase } from '../support/database.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
@@ -56,7 +57,12 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
     })
   }
   child.stdin.on('error', () => {}) // it may end without reading
-  const ended = once(child, 'close').then(([code]): Ended => ({ code, ...output }))
+  const ended = once(child, 'close').then(([code]): Ended => {
+    requireNoTrace(`pgfigi ${args[0]} on stderr`, output.stderr)
+    // It is there to say the password.
+    if (args[0] !== 'psql-url') requireNoTrace(`pgfigi ${args[0]} on stdout`, output.stdout)
+    return { code, ...output }
+  })
   const untilSo: Running['until'] = async (what, isSo) => {
     const isSoYet = async () => {
       const hasEnded = child.exitCode !== null || child.signalCode !== null
@@ -114,7 +120,7 @@ export async function withInstallation(
       const env = {
         DATABASE_URL: database.url,
         OPENFIGI_API_URL: openfigi.url,
-        OPENFIGI_API_KEY: 'key-of-a-test',
+        OPENFIGI_API_KEY: testKey,
       }
       await work({ ...database, openfigi, env })
     })
@@ -126,7 +132,7 @@ export async function withInstallation(
 /** A folder for an embedded database, deleted after; whatever still runs in it is killed. */
 export async function withHome(work: (home: string) => Promise<void>): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'home-'))
-  await makeHome(home)
+  await makeClusterHome(home)
   try {
     await work(home)
   } finally {

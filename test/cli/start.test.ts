@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { testKey } from '../support/canaries.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
 import { jsonLines, run, serverOf, start, withHome } from './pgfigi.ts'
 
 test('start brings up everything, other commands join it, and Ctrl-C leaves no process behind', () =>
   withSimulator({}, (openfigi) =>
     withHome(async (home) => {
-      const env = { PGFIGI_HOME: home, OPENFIGI_API_URL: openfigi.url, OPENFIGI_API_KEY: 'key-of-a-test' }
+      const env = { PGFIGI_HOME: home, OPENFIGI_API_URL: openfigi.url, OPENFIGI_API_KEY: testKey }
       const service = start(['start', '--port', '0'], { env })
       await service.printed('Ready.')
       const server = await serverOf(home)
@@ -32,7 +33,7 @@ test('start brings up everything, other commands join it, and Ctrl-C leaves no p
       assert.match(stdout, 'with an API key: 25 requests in 7 s, 100 identifiers each')
       assert.match(stdout, `select * from resolve_mapping('CUSIP', '037833100');`)
       assert.match(stdout, /psql "\$\(PGFIGI_HOME=.* psql-url\)"/)
-      for (const secret of ['key-of-a-test', new URL(url).password]) assert.not.match(stdout + stderr, secret)
+      for (const secret of [testKey, new URL(url).password]) assert.not.match(stdout + stderr, secret)
     }),
   ))
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LookupFailedError, OpenFIGIClient } from '../../src/index.ts'
+import { testKey } from '../support/canaries.ts'
 import { withClients } from '../support/client_stage.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, requestsFor } from '../support/mappings.ts'
@@ -338,7 +339,7 @@ test('ends what is under way when it is closed, and refuses what comes after', (
   ))
 
 test('connects to nothing before the first lookup, and closes without one', async () => {
-  await using client = new OpenFIGIClient({ dbUrl: 'postgres://nobody@127.0.0.1:1/nothing', apiKey: 'key' })
+  await using client = new OpenFIGIClient({ dbUrl: 'postgres://nobody@127.0.0.1:1/nothing', apiKey: testKey })
   assert.is((await client.resolve('nonsense')).status, 'invalid')
   assert.is(await client.getTickerFromCusip('nonsense'), null)
 })

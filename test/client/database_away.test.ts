@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LookupFailedError, OpenFIGIClient, type OpenFIGIClientOptions } from '../../src/index.ts'
 import { silentLogger } from '../../src/log.ts'
+import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
@@ -21,7 +22,13 @@ const range = (from: number, count: number) => Array.from({ length: count }, (_,
 const simulator = { limit: { requests: 1_000_000, windowMs: 1000 }, latencyMs: 100 }
 
 function clientOf(url: string, sim: Simulator, options: OpenFIGIClientOptions = {}): OpenFIGIClient {
-  return new OpenFIGIClient({ dbUrl: url, apiUrl: sim.url, apiKey: 'key', rateLimit: '25/300ms', ...options })
+  return new OpenFIGIClient({
+    dbUrl: url,
+    apiUrl: sim.url,
+    apiKey: testKey,
+    rateLimit: '25/300ms',
+    ...options,
+  })
 }
 
 interface Row {

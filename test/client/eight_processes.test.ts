@@ -1,6 +1,7 @@
 // runs alone: nine processes on few cores
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import type { ClientAnswer } from '../support/client_process.ts'
 import { withDatabase } from '../support/database.ts'
@@ -27,7 +28,7 @@ test('cost no more requests than one process would, and every process gets every
   const inputs = Array.from({ length: 1000 }, (_, n) => makeCusip(n))
   await withSimulator({ limit: { requests: 25, windowMs: 1200 }, latencyMs: 300 }, (sim) =>
     withDatabase(async ({ url }) => {
-      const options = { dbUrl: url, apiUrl: sim.url, apiKey: 'key', rateLimit: '25/1400ms' }
+      const options = { dbUrl: url, apiUrl: sim.url, apiKey: testKey, rateLimit: '25/1400ms' }
       const told = await askTogether(options, inputs)
 
       const filtered = sim.filteredRequests()

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { parseConfig } from '../../src/config.ts'
 import { OpenFIGIClient, type OpenFIGIClientOptions } from '../../src/index.ts'
 import { ReadReplica } from '../../src/read_replica.ts'
+import { testKey } from '../support/canaries.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, requestsFor, resolve } from '../support/mappings.ts'
@@ -136,7 +137,7 @@ test('never fail because it is one: misses, what lags and what is away come from
         dbUrl: stage.primaryUrl,
         dbReadUrl: stage.replicaUrl,
         apiUrl: sim.url,
-        apiKey: 'key',
+        apiKey: testKey,
         rateLimit: '1000/1s',
         logger,
       }

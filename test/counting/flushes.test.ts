@@ -7,6 +7,7 @@ import { connect, withoutApplicationName } from '../../src/database/connect.ts'
 import { countsSince, gauges, sizesSince } from '../../src/database/counting.ts'
 import { silentLogger } from '../../src/log.ts'
 import { startWorker } from '../../src/worker/run.ts'
+import { testKey } from '../support/canaries.ts'
 import { counted, countedLookups } from '../support/counted.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
@@ -121,7 +122,7 @@ function workerOn(url: string, sim: Simulator) {
   const config = parseConfig({
     DATABASE_URL: url,
     OPENFIGI_API_URL: sim.url,
-    OPENFIGI_API_KEY: 'key',
+    OPENFIGI_API_KEY: testKey,
     OPENFIGI_RATE_LIMIT: '1000/1s',
   })
   return startWorker(config, url, silentLogger)

@@ -6,8 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { processExists } from '../../src/database/embedded_users.ts'
+import { requireNoTraceInDatabase, testKey, testPassword } from '../support/canaries.ts'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
+import { withEmptyDatabase } from '../support/database.ts'
 import { type FileResult, runFile } from '../support/run_file.ts'
 
 const test = suite('the test runner')
@@ -25,9 +27,16 @@ async function folderOf(files: Record<string, string>): Promise<string> {
   return folder
 }
 
-async function resultOf(source: string, limitMs = 20_000): Promise<FileResult> {
+async function resultOf(source: string, env = cleanEnvironment()): Promise<FileResult> {
   const folder = await folderOf({ 'some.test.ts': source })
-  return runFile(join(folder, 'some.test.ts'), { cwd: folder, env: cleanEnvironment(), limitMs })
+  return runFile(join(folder, 'some.test.ts'), { cwd: folder, env, limitMs: 20_000 })
+}
+
+/** Whoever runs this test must not find what it starts. */
+function unmarkedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith('PGFIGI_TEST_MARK_')),
+  )
 }
 
 const counts = ({ passed, failed, skipped }: FileResult) => ({ passed, failed, skipped })
@@ -67,6 +76,45 @@ for (const [name, source] of Object.entries(traps)) {
     assert.ok(result.problems.length > 0)
   })
 }
+
+const told = {
+  'printed by a test': `console.log('first line\\nthe key is ' + testKey)`,
+  'printed as an error': `console.error('first line\\nthe key is ' + testKey)`,
+  'in the arguments of a process': `spawnSync('sleep', ['2'], { argv0: 'sleep ' + testKey })`,
+}
+
+for (const [name, statement] of Object.entries(told)) {
+  test(`a secret ${name} is a failure, which does not tell it`, async () => {
+    const result = await resultOf(
+      `${head}
+      import { spawnSync } from 'node:child_process'
+      import { testKey } from ${JSON.stringify(join(packageRoot, 'test', 'support', 'canaries.ts'))}
+      test('a', () => { ${statement} })\ntest.run()`,
+      unmarkedEnvironment(),
+    )
+    assert.equal(counts(result), { passed: 1, failed: 1, skipped: 0 })
+    assert.is(result.problems.length, 1)
+    assert.match(result.problems.join(), /tells the API key in line \d+: .*<the API key>/)
+    assert.not.match(result.problems.join() + result.output, testKey)
+  })
+}
+
+test('a secret that a database has kept, or a session has run, is a failure, which does not tell it', () =>
+  withEmptyDatabase(async ({ sql }) => {
+    await requireNoTraceInDatabase(sql)
+    await sql`create schema elsewhere`
+    await sql`create table elsewhere.kept (id integer, note jsonb)`
+    await sql`insert into elsewhere.kept values (1, ${sql.json({ deep: [`Bearer ${testKey}`] })})`
+    await sql.reserve().then(async (one) => {
+      await one.unsafe(`select '${testPassword}'`)
+      const error = await requireNoTraceInDatabase(sql).catch((error) => error)
+      assert.match(String(error), /in elsewhere\.kept, pg_stat_activity/)
+      assert.not.match(String(error), /canary/)
+      await one`select 1`
+      one.release()
+    })
+    await sql`drop table elsewhere.kept`
+  }))
 
 test('a file that hangs is ended after the limit, with what it started, even in a session of its own', async () => {
   const folder = await folderOf({

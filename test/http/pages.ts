@@ -3,6 +3,7 @@ import { request } from 'undici'
 import { parseConfig } from '../../src/config.ts'
 import type { PaceOptions } from '../../src/http/pace.ts'
 import { startPage } from '../../src/http/running_page.ts'
+import { requireNoTrace } from '../support/canaries.ts'
 
 /** A database that is not there. */
 export const nowhere = 'postgres://nobody@127.0.0.1:1/none'
@@ -70,6 +71,7 @@ export async function withPage(options: ServeOptions, work: (visit: Visit) => Pr
     pace: options.pace ?? noPace,
   })
   await work(visitTo(page.url, () => lines.join('')))
+  requireNoTrace('the log of the page', lines.join(''))
 }
 
 export function visitTo(url: string, log: () => string = () => ''): Visit {
@@ -99,6 +101,7 @@ export function visitTo(url: string, log: () => string = () => ''): Visit {
       ...(sent === undefined ? {} : { body: sent }),
     })
     const text = await response.body.text()
+    requireNoTrace(path, `${JSON.stringify(response.headers)}\n${text}`)
     keep(cookies, response.headers['set-cookie'])
     return {
       status: response.statusCode,

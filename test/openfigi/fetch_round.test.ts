@@ -19,6 +19,7 @@ import {
 } from '../../src/openfigi/fetch_round.ts'
 import type { RequestInfo } from '../../src/openfigi/send_jobs.ts'
 import { sleepFor } from '../../src/openfigi/waiting.ts'
+import { testKey } from '../support/canaries.ts'
 import { composite } from '../support/listings.ts'
 import {
   type ScriptedRequest,
@@ -298,7 +299,7 @@ test('429 without a word about how long blocks for one window: 7 s with a key, 7
     await openfigi.fetchRound(asks(1))
     assert.ok(budget.heard.includes('block 70000'))
   })
-  await staged([refused, echo], { apiKey: 'key' }, async ({ openfigi, budget }) => {
+  await staged([refused, echo], { apiKey: testKey }, async ({ openfigi, budget }) => {
     await openfigi.fetchRound(asks(1))
     assert.ok(budget.heard.includes('block 7000'))
   })

@@ -11,6 +11,7 @@ import { parseConfig } from '../../src/config.ts'
 import { silentLogger } from '../../src/log.ts'
 import { startWorker } from '../../src/worker/run.ts'
 import { run } from '../cli/pgfigi.ts'
+import { testKey } from '../support/canaries.ts'
 import { databaseUrl, makeHome, packageRoot, removeHome } from '../support/cluster.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, resolve } from '../support/mappings.ts'
@@ -64,7 +65,8 @@ async function staged(work: (stage: Stage) => Promise<void>): Promise<void> {
     const env = {
       ...process.env,
       PATH: [folder, process.env.PATH].join(delimiter),
-      DATABASE_URL: source,
+      // The programs find the password below, where no list of processes shows it.
+      DATABASE_URL: Object.assign(new URL(source), { password: '' }).href,
       PGHOST: hostname,
       PGPORT: port,
       PGUSER: username,
@@ -110,7 +112,7 @@ async function fill(sql: Sql, sim: Simulator, url: string): Promise<void> {
 }
 
 async function withWorker(sim: Simulator, url: string, work: () => Promise<unknown>): Promise<void> {
-  const environment = { DATABASE_URL: url, OPENFIGI_API_URL: sim.url, OPENFIGI_API_KEY: 'key' }
+  const environment = { DATABASE_URL: url, OPENFIGI_API_URL: sim.url, OPENFIGI_API_KEY: testKey }
   const worker = await startWorker(parseConfig(environment), url, silentLogger)
   await work().finally(() => worker.stop())
 }

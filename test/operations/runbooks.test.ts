@@ -81,6 +81,15 @@ test('what the docs say in SQL runs, as it stands there', async () => {
   assert.ok(count > 60)
 })
 
+/** The password stands where no list of processes shows it. */
+function forPsql(url: string): Record<string, string> {
+  const { password } = new URL(url)
+  return {
+    DATABASE_URL: Object.assign(new URL(url), { password: '' }).href,
+    PGPASSWORD: decodeURIComponent(password),
+  }
+}
+
 test('what the docs say for psql runs, as it stands there', async () => {
   if (!(await isThere('psql'))) return console.log('SKIPPED: commands of the docs for psql (it is not there)')
   await withDatabase(async ({ sql, url }) => {
@@ -92,7 +101,7 @@ test('what the docs say for psql runs, as it stands there', async () => {
         if (!/^psql "\$DATABASE_URL" .*-c "/.test(line)) continue
         count++
         await execute('sh', ['-c', ofOurOwn(line).replace('psql', 'psql -v ON_ERROR_STOP=1')], {
-          env: { ...process.env, DATABASE_URL: url },
+          env: { ...process.env, ...forPsql(url) },
         }).catch((error) => {
           throw new Error(`${page.path}: ${error.stderr}`, { cause: error })
         })

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { parseConfig } from '../../src/config.ts'
 import { startPage } from '../../src/http/running_page.ts'
 import { closeBrowser, type Visit, withPage } from '../support/browser.ts'
+import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
@@ -20,7 +21,7 @@ async function withServedPage(
 ): Promise<void> {
   await withSimulator({ limit: { requests: 1000, windowMs: 1000 } }, (sim) =>
     withDatabase(async ({ url }) => {
-      const environment = { DATABASE_URL: url, OPENFIGI_API_URL: sim.url, OPENFIGI_API_KEY: 'key' }
+      const environment = { DATABASE_URL: url, OPENFIGI_API_URL: sim.url, OPENFIGI_API_KEY: testKey }
       await using worker = await forkProgram('worker_process.ts', {}, environment)
       const config = parseConfig({ PGFIGI_PAGE_PORT: '0', PGFIGI_PAGE_PASSWORD: password })
       await using page = await startPage(config, url, {

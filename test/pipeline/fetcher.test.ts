@@ -6,6 +6,7 @@ import { connect } from '../../src/database/connect.ts'
 import { OpenFigiAuthError } from '../../src/errors/openfigi_auth_error.ts'
 import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
 import type { Fetcher } from '../../src/pipeline/fetcher.ts'
+import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { resolve } from '../support/mappings.ts'
@@ -32,7 +33,7 @@ function staged(work: (stage: Stage) => Promise<void>, options: SimulatorOptions
       const fetcher = ({ leaseMs, rateLimit = '1000/1s' }: { leaseMs?: number; rateLimit?: string } = {}) => {
         const config = parseConfig({
           OPENFIGI_API_URL: sim.url,
-          OPENFIGI_API_KEY: 'key',
+          OPENFIGI_API_KEY: testKey,
           OPENFIGI_RATE_LIMIT: rateLimit,
         })
         const pool = stack.adopt(connect(url), (pool) => pool.end({ timeout: 5 }))

@@ -6,6 +6,7 @@ import { parseConfig } from '../../src/config.ts'
 import { LookupFailedError, OpenFIGIClient } from '../../src/index.ts'
 import { silentLogger } from '../../src/log.ts'
 import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
+import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe } from '../support/mappings.ts'
@@ -79,7 +80,7 @@ async function outage(sim: Simulator, sql: Sql, url: string, faults: readonly Fa
   const settings = {
     DATABASE_URL: url,
     OPENFIGI_API_URL: sim.url,
-    OPENFIGI_API_KEY: 'key',
+    OPENFIGI_API_KEY: testKey,
     OPENFIGI_RATE_LIMIT: '1000/1s',
   }
   for (const value of good) await observe(sql, 'CUSIP', value, `GOOD ${value}`, '2020-01-01')
@@ -89,7 +90,7 @@ async function outage(sim: Simulator, sql: Sql, url: string, faults: readonly Fa
   await using client = new OpenFIGIClient({
     dbUrl: url,
     apiUrl: sim.url,
-    apiKey: 'key',
+    apiKey: testKey,
     rateLimit: '1000/1s',
     logger: silentLogger,
   })

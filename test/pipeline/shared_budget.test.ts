@@ -6,6 +6,7 @@ import { connect } from '../../src/database/connect.ts'
 import { budgetName, createSharedBudget } from '../../src/database/shared_budget.ts'
 import { silentLogger } from '../../src/log.ts'
 import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
+import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
@@ -100,7 +101,7 @@ test('waits for somebody else who uses the key: 429 blocks everybody, and nothin
       const config = parseConfig({
         DATABASE_URL: url,
         OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_API_KEY: testKey,
         OPENFIGI_RATE_LIMIT: '25/1400ms',
       })
       const values = Array.from({ length: 1200 }, (_, n) => makeCusip(n))

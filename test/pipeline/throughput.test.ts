@@ -5,6 +5,7 @@ import { parseConfig } from '../../src/config.ts'
 import { OpenFIGIClient } from '../../src/index.ts'
 import { silentLogger } from '../../src/log.ts'
 import { startWorker } from '../../src/worker/run.ts'
+import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
@@ -40,7 +41,7 @@ test('by the client', () =>
       await using client = new OpenFIGIClient({
         dbUrl: url,
         apiUrl: sim.url,
-        apiKey: 'key',
+        apiKey: testKey,
         rateLimit,
         logger: silentLogger,
       })
@@ -61,7 +62,7 @@ test('by a worker, for one statement in SQL', () =>
     withDatabase(async ({ sql, url }) => {
       const environment = {
         OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_API_KEY: testKey,
         OPENFIGI_RATE_LIMIT: rateLimit,
       }
       const worker = await startWorker(parseConfig(environment), url, silentLogger)

@@ -1,8 +1,9 @@
 /** A process that takes slots of a shared budget: { acquire: 15 } is answered with when it got each, in milliseconds since 1970. */
 import { connect } from '../../src/database/connect.ts'
 import { createSharedBudget } from '../../src/database/shared_budget.ts'
+import { programArgument } from './program_argument.ts'
 
-const { url, name, limit } = JSON.parse(process.argv[2] ?? '{}')
+const { url, name, limit } = programArgument()
 const sql = connect(url)
 const budget = createSharedBudget(sql, { name, limit })
 const now = () => performance.timeOrigin + performance.now()

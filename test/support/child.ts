@@ -1,8 +1,10 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { requireNoTrace } from './canaries.ts'
 import { cleanEnvironment } from './clean_environment.ts'
 import { packageRoot } from './cluster.ts'
+import { argumentName } from './program_argument.ts'
 
 export interface Child extends AsyncDisposable {
   readonly pid: number
@@ -14,15 +16,15 @@ export interface Child extends AsyncDisposable {
   end(signal: NodeJS.Signals): Promise<number | string | null>
 }
 
-/** A program of test/support with an IPC channel, ready when it has sent its first message. */
+/** A program of test/support with an IPC channel, ready when it has sent its first message. It finds the argument in its environment, which only its user can read. */
 export async function forkProgram(
   name: string,
   argument: object,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Child> {
-  const child = fork(join(packageRoot, 'test', 'support', name), [JSON.stringify(argument)], {
+  const child = fork(join(packageRoot, 'test', 'support', name), [], {
     cwd: packageRoot,
-    env: cleanEnvironment(environment),
+    env: cleanEnvironment({ ...environment, [argumentName]: JSON.stringify(argument) }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     serialization: 'advanced',
   })
@@ -63,7 +65,9 @@ function tend(child: ChildProcess): Child & { next(): Promise<unknown> } {
   }
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal)
-    return exited
+    const ending = await exited
+    requireNoTrace('what the process printed', output)
+    return ending
   }
   return {
     pid: child.pid ?? 0,

@@ -1,8 +1,9 @@
 /**
- * A client in a process of its own: `node client_process.ts '<options as JSON>'`. Every message { inputs } is answered
+ * A client in a process of its own: its options are the argument. Every message { inputs } is answered
  * with what `resolve` gave for each, all asked for in the same tick.
  */
 import { OpenFIGIClient, type Resolution } from '../../src/index.ts'
+import { programArgument } from './program_argument.ts'
 import { recordingLogger } from './recording_logger.ts'
 
 export interface ClientAnswer {
@@ -11,7 +12,7 @@ export interface ClientAnswer {
 }
 
 const logger = recordingLogger()
-const client = new OpenFIGIClient({ ...JSON.parse(process.argv[2] ?? '{}'), logger })
+const client = new OpenFIGIClient({ ...programArgument(), logger })
 
 process.on('message', async ({ inputs }: { inputs: string[] }) => {
   const resolutions = await Promise.all(inputs.map((input) => client.resolve(input)))

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { OpenFIGIClient, type OpenFIGIClientOptions } from '../../src/index.ts'
+import { requireNoTrace, testKey } from './canaries.ts'
 import { withDatabase } from './database.ts'
 import { type Simulator, type SimulatorOptions, withSimulator } from './openfigi_simulator.ts'
 import { type RecordingLogger, recordingLogger } from './recording_logger.ts'
@@ -23,7 +24,7 @@ export function withClients(
     withDatabase(async ({ sql, url }) => {
       const logger = recordingLogger()
       await using clients = new AsyncDisposableStack()
-      const settings = { dbUrl: url, apiUrl: sim.url, apiKey: 'key', rateLimit: '1000/1s', logger }
+      const settings = { dbUrl: url, apiUrl: sim.url, apiKey: testKey, rateLimit: '1000/1s', logger }
       await work({
         sim,
         sql,
@@ -31,6 +32,7 @@ export function withClients(
         logger,
         client: (own) => clients.use(new OpenFIGIClient({ ...settings, ...own })),
       })
+      requireNoTrace('the log of the clients', logger.text())
     }),
   )
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, realpath, rm } from 'node:fs/promises'
+import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
+import { testPassword } from './canaries.ts'
 
 export const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -32,7 +33,7 @@ async function findCluster(): Promise<string> {
   if (given) return given
   const checkout = createHash('sha256').update(packageRoot).digest('hex').slice(0, 8)
   const home = join(tmpdir(), `pgfigi-test-${process.getuid?.() ?? 'user'}-${checkout}`)
-  await makeHome(home)
+  await makeClusterHome(home)
   const embedded = await acquireEmbedded({ home, settings: throwawaySettings })
   atEnd(() => embedded.release())
   return databaseUrl(embedded.url, 'postgres')
@@ -49,6 +50,14 @@ export function databaseUrl(cluster: string, database: string): string {
 export async function makeHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true })
   if (process.getuid?.() === 0) await chmod(home, 0o711)
+}
+
+/** As makeHome, for a cluster with this password, where it has none yet. */
+export async function makeClusterHome(home: string, password: string = testPassword): Promise<void> {
+  await makeHome(home)
+  await writeFile(join(home, 'password'), password, { mode: 0o600, flag: 'wx' }).catch((error) => {
+    if (error.code !== 'EEXIST') throw error
+  })
 }
 
 /** Also where a server that has just been killed still writes its last file. */

@@ -1,4 +1,5 @@
 import postgres, { type Sql, type TransactionSql } from 'postgres'
+import { requireNoTraceInDatabase } from './canaries.ts'
 import { clusterUrl, databaseUrl } from './cluster.ts'
 import { cloneDatabase, dropDatabase, emptyDatabase, processDatabase } from './template.ts'
 
@@ -32,7 +33,7 @@ export async function withRollback<T>(work: (sql: TransactionSql) => Promise<T>)
   return result.value
 }
 
-/** Runs `work` with a migrated database of its own, where it may commit; the database is dropped after. */
+/** Runs `work` with a migrated database of its own, where it may commit; the database is dropped after, and must not have kept a secret. */
 export async function withDatabase<T>(work: (database: TestDatabase) => Promise<T>): Promise<T> {
   return withNamedDatabase(await cloneDatabase(), work)
 }
@@ -46,7 +47,9 @@ async function withNamedDatabase<T>(name: string, work: (database: TestDatabase)
   const url = databaseUrl(await clusterUrl(), name)
   const sql = connect(url, 10)
   try {
-    return await work({ sql, url })
+    const result = await work({ sql, url })
+    await requireNoTraceInDatabase(sql)
+    return result
   } finally {
     await sql.end({ timeout: 5 })
     await dropDatabase(name)

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -27,6 +28,15 @@ export async function endMarked(mark: string): Promise<number> {
     await sleep(40)
   }
   return ended.size
+}
+
+/** Whether the process carries the mark, on Linux. */
+export function isMarked(pid: number, mark: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(mark)
+  } catch {
+    return false // it has ended
+  }
 }
 
 async function markedProcesses(mark: string): Promise<number[]> {

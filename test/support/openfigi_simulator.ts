@@ -109,6 +109,7 @@ export async function startSimulator(options: SimulatorOptions = {}) {
     if (wrong !== null && fault === null) return refuse(wrong)
     const answers = (wrong === null && jobs !== null ? jobs : []).map((job) => universe.answer(job))
     if (fault) {
+      if (fault.kind === 'jobErrors') entry.errors += answers.length
       entry.status = await sendFault(response, fault, answers, headers)
       return
     }

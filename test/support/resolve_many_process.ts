@@ -1,9 +1,10 @@
 /**
- * Resolves a stream of known identifiers and keeps nothing: `node resolve_many_process.ts '{"dbUrl", "values", "count"}'`.
+ * Resolves a stream of known identifiers and keeps nothing; the argument is { dbUrl, values, count }.
  * Asked for anything, it answers with what that took.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OpenFIGIClient } from '../../src/index.ts'
+import { programArgument } from './program_argument.ts'
 
 export interface StreamAnswer {
   readonly hits: number
@@ -12,7 +13,7 @@ export interface StreamAnswer {
   readonly peakMegabytes: number
 }
 
-const { dbUrl, values, count } = JSON.parse(process.argv[2] ?? '{}') as {
+const { dbUrl, values, count } = programArgument() as {
   dbUrl: string
   values: string[]
   count: number

@@ -1,8 +1,10 @@
-import { access, readdir } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
 import type { Binaries } from '../../src/database/embedded_binaries.ts'
-import { databaseUrl, makeHome, removeHome, throwawaySettings } from './cluster.ts'
+import { requireNoTraceInDatabase, traceIn } from './canaries.ts'
+import { databaseUrl, makeClusterHome, removeHome, throwawaySettings } from './cluster.ts'
 
 export interface Server {
   readonly title: string
@@ -11,6 +13,8 @@ export interface Server {
 
 export interface RunCluster extends AsyncDisposable {
   readonly url: string
+  /** Where its databases, as they are now, or its log tell a secret: a sentence each. */
+  traces(): Promise<string[]>
 }
 
 export const packagedServer: Server = { title: 'the embedded PostgreSQL' }
@@ -43,7 +47,7 @@ export async function otherServers(): Promise<Server[]> {
 /** A cluster for this run alone, deleted when disposed of. */
 export async function startCluster({ binaries }: Server, runFolder: string): Promise<RunCluster> {
   const home = join(runFolder, `cluster-${binaries?.version ?? 'embedded'}`)
-  await makeHome(home)
+  await makeClusterHome(home)
   const embedded = await acquireEmbedded({
     home,
     settings: throwawaySettings,
@@ -51,9 +55,28 @@ export async function startCluster({ binaries }: Server, runFolder: string): Pro
   })
   return {
     url: databaseUrl(embedded.url, 'postgres'),
+    traces: () => tracesIn(embedded.url, join(home, 'postgres.log')),
     async [Symbol.asyncDispose]() {
       await embedded.release()
       await removeHome(home)
     },
   }
+}
+
+async function tracesIn(url: string, log: string): Promise<string[]> {
+  const traces: string[] = []
+  for (const name of await databasesOf(url)) {
+    const sql = postgres(databaseUrl(url, name), { max: 1, onnotice: () => {} })
+    await requireNoTraceInDatabase(sql).catch(({ message }) => traces.push(`${name}: ${message}`))
+    await sql.end({ timeout: 5 })
+  }
+  const logged = traceIn(await readFile(log, 'utf8'))
+  return logged === null ? traces : [...traces, `The log of the server tells ${logged}`]
+}
+
+async function databasesOf(url: string): Promise<string[]> {
+  const sql = postgres(url, { max: 1 })
+  const rows = await sql<{ name: string }[]>`select datname as name from pg_database where datallowconn`
+  await sql.end({ timeout: 5 })
+  return rows.map(({ name }) => name)
 }

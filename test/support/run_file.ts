@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { stripVTControlCharacters } from 'node:util'
-import { endMarked, newMark } from './leftovers.ts'
+import { tellingProcesses, traceIn, withoutTraces } from './canaries.ts'
+import { endMarked, isMarked, newMark } from './leftovers.ts'
 
 export interface FileResult {
   readonly passed: number
@@ -26,7 +27,12 @@ interface Ended {
   readonly code: number | null
   readonly ending: NodeJS.Signals | null
   readonly late: boolean
+  /** Command lines of its processes that say a secret. */
+  readonly telling: readonly string[]
 }
+
+/** Often enough to meet what lives for a second; looking takes some milliseconds. */
+const lookEveryMs = 1000
 
 /** Runs one test file in a process of its own, and believes nothing but a complete summary of uvu's. */
 export async function runFile(file: string, options: RunFileOptions): Promise<FileResult> {
@@ -61,6 +67,11 @@ function runProcess(
       })
     }
     const kill = () => void endMarked(mark)
+    const telling = new Set<string>()
+    const looking = setInterval(() => {
+      for (const { pid, commandLine } of tellingProcesses())
+        if (isMarked(pid, mark)) telling.add(traceIn(commandLine) ?? '')
+    }, lookEveryMs)
     const timer = setTimeout(() => {
       late = true
       kill()
@@ -68,6 +79,7 @@ function runProcess(
     signal?.addEventListener('abort', kill)
     const finish = () => {
       clearTimeout(timer)
+      clearInterval(looking)
       signal?.removeEventListener('abort', kill)
     }
     child.on('error', (error) => {
@@ -77,13 +89,17 @@ function runProcess(
     // 'exit', not 'close': a server that the test left behind may hold its output open for ever.
     child.on('exit', (code, ending) => {
       finish()
-      setTimeout(() => resolve({ output: stripVTControlCharacters(output), code, ending, late }), 30)
+      setTimeout(
+        () =>
+          resolve({ output: stripVTControlCharacters(output), code, ending, late, telling: [...telling] }),
+        30,
+      )
     })
   })
 }
 
 function judge(
-  { output, code, ending, late }: Ended,
+  { output, code, ending, late, telling }: Ended,
   source: string,
   limitMs: number,
 ): Omit<FileResult, 'notes' | 'seconds'> {
@@ -92,6 +108,7 @@ function judge(
   )
   const [total = 0, ran = 0, left = 0] = summary?.slice(1).map(Number) ?? []
   const absent = output.match(/\bSKIPPED: .+/g)?.length ?? 0
+  const trace = traceIn(output)
   const problems = [
     late && `it was still running after ${limitMs / 1000} s`,
     !late &&
@@ -101,10 +118,18 @@ function judge(
     summary && ran < total && `${total - ran} of ${total} tests did not pass`,
     !late && ending && `it was ended by ${ending}`,
     !late && !ending && code !== 0 && `it exited with ${code}`,
+    trace !== null && `what it printed tells ${trace}`,
+    ...telling.map((commandLine) => `the list of processes tells ${commandLine}`),
     ...suitesNotRun(source).map((name) => `${name}.run() is missing`),
   ].filter((problem) => typeof problem === 'string')
   const failed = problems.length > 0 ? Math.max(1, total - ran) : 0
-  return { passed: Math.max(0, ran - absent), failed, skipped: left + absent, problems, output }
+  return {
+    passed: Math.max(0, ran - absent),
+    failed,
+    skipped: left + absent,
+    problems,
+    output: withoutTraces(output),
+  }
 }
 
 /** A second suite without .run() would vanish without a trace in the summary. */

@@ -2,6 +2,7 @@
 import postgres from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
@@ -28,7 +29,7 @@ test('waits for it and goes on by itself, twice, without losing anything', () =>
       const environment = {
         DATABASE_URL: cluster.url,
         OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_API_KEY: testKey,
         OPENFIGI_RATE_LIMIT: '5/500ms',
       }
       await using worker = await forkProgram('worker_process.ts', { leaseMs: 3000 }, environment)

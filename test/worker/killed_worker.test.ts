@@ -2,6 +2,7 @@
 import type { Sql } from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { testKey } from '../support/canaries.ts'
 import { type Child, forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
@@ -16,7 +17,7 @@ function startWorkerProcess(url: string, sim: Simulator): Promise<Child> {
   const environment = {
     DATABASE_URL: url,
     OPENFIGI_API_URL: sim.url,
-    OPENFIGI_API_KEY: 'key',
+    OPENFIGI_API_KEY: testKey,
     OPENFIGI_RATE_LIMIT: '25/1400ms',
   }
   return forkProgram('worker_process.ts', { leaseMs }, environment)

@@ -12,6 +12,7 @@ import { startWorker } from '../../src/worker/run.ts'
 import { workerSettings } from '../../src/worker/settings.ts'
 import fetchMappings from '../../tasks/fetch_mappings.ts'
 import refreshStaleMappings from '../../tasks/refresh_stale_mappings.ts'
+import { testKey } from '../support/canaries.ts'
 import { spawnCommand } from '../support/child.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { withDatabase } from '../support/database.ts'
@@ -38,7 +39,7 @@ function staged(work: (stage: Stage) => Promise<void>, latencyMs = 300): Promise
       const environment = {
         DATABASE_URL: url,
         OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: 'key',
+        OPENFIGI_API_KEY: testKey,
         OPENFIGI_RATE_LIMIT: '1000/1s',
       }
       return work({ sim, sql, url, environment })
