@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:7a454cb95d1b3e4c163d73cb81156b6db2ae7a3d
+--! Hash: sha1:26cae91285f3217f98f6e59caace0dbaf4927106
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -1311,18 +1311,24 @@ begin
     return;
   end if;
   perform figi_private.fold_mapping_counts();
-  insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
-  select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
-  from figi_private.mapping_totals() m
-  cross join figi_private.queue_totals() q
-  on conflict do nothing;
+  begin
+    insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
+    select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
+    from figi_private.mapping_totals() m
+    cross join figi_private.queue_totals() q
+    on conflict do nothing;
+  exception
+    -- pgfigi.cache_max_age is no interval: nobody knows what is stale. health_checks() tells of it.
+    when data_exception then null;
+  end;
 
   begin
     v_keep := coalesce(nullif(current_setting('pgfigi.keep_counts', true), '')::interval, v_keep);
   exception
     -- A setting that is no interval must not keep processes from writing their counts: health_checks() tells of it.
-    when invalid_datetime_format or datetime_field_overflow then null;
+    when data_exception then null;
   end;
+  v_keep := greatest(least(v_keep, interval '1000 years'), interval '1 hour');
   delete from figi_private.minute_counts c
   where c.ctid = any (array(
     select o.ctid
@@ -1345,11 +1351,12 @@ $$;
 
 revoke execute on function figi_private.keep_house() from public;
 comment on function figi_private.keep_house() is
-  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days) and processes that have not been seen for a day. Never waits for another session.';
+  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days; at least 1 hour, at most 1000 years) and processes that have not been seen for a day. Never waits for another session.';
 --! EndIncluded functions/keep_house.sql
 --! Included functions/record_counts.sql
 -- The rows of counts are locked last, until the end of the transaction. A flush that is tried again, since nobody knows
--- whether it was written, is told by its number.
+-- whether it was written, is told by its number. Whatever is wrong with the house, a process still gives its sign of life:
+-- without it others would take it for dead. Most calls find the house kept, and need no subtransaction.
 create or replace function figi_private.record_counts(p_process jsonb, p_flush bigint, p_counts jsonb)
 returns boolean
 language plpgsql
@@ -1360,7 +1367,15 @@ as $$
 declare
   v_is_new boolean;
 begin
-  perform figi_private.keep_house();
+  if not exists (select from figi_private.size_samples s where s.minute = date_trunc('minute', clock_timestamp())) then
+    begin
+      perform figi_private.keep_house();
+    exception
+      when others then
+        raise warning 'pgfigi could not keep house: % (%)', sqlerrm, sqlstate
+          using hint = 'The health check settings names settings that cannot be read. Counts and signs of life are written all the same.';
+    end;
+  end if;
 
   insert into figi_private.processes as known (
     process, kind, host, pid, version, latest_migration, worker_ids, flushes
@@ -1390,7 +1405,7 @@ $$;
 
 revoke execute on function figi_private.record_counts(jsonb, bigint, jsonb) from public;
 comment on function figi_private.record_counts(jsonb, bigint, jsonb) is
-  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house, and warns where that fails. Raises PF002 for what are no counts.';
 --! EndIncluded functions/record_counts.sql
 --! Included functions/process_ended.sql
 create or replace function figi_private.process_ended(p_process text)
@@ -2832,27 +2847,55 @@ as $$
     cross join lateral unnest(d.setconfig) as s (setting)
     where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
   ),
-  faults as (
-    select 1 as rank, l.place, format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault
-    from levels l
-    where l.value <> ''
-      and figi_private.health_threshold(l.setting, null) is null
-    union all
-    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold)
-    from levels w
-    join levels f on f.check_name = w.check_name and f.level = 'fail'
-    where w.level = 'warn'
-      and w.threshold > f.threshold
-    union all
-    select 3, 0, format('%s is no interval: %s', i.setting, quote_literal(left(i.value, 40)))
+  intervals as (
+    select
+      i.setting,
+      i.value,
+      figi_private.is_interval(i.value) as is_interval,
+      quote_literal(left(i.value, 40)) as quoted
     from (
       select names.setting, current_setting(names.setting, true) as value
       from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
     ) i
     where i.value <> ''
-      and not figi_private.is_interval(i.value)
+  ),
+  faults as (
+    select
+      1 as rank,
+      l.place,
+      format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault,
+      'the default counts' as until_then
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
     union all
-    select 4, 0, format('%s is no setting of pgfigi', k.setting)
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold), null
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select
+      3, 0, format('%s is no interval: %s', i.setting, i.quoted),
+      case i.setting when 'pgfigi.cache_max_age' then 'lookups fail' else 'the default counts' end
+    from intervals i
+    where not i.is_interval
+    union all
+    select
+      4, 0,
+      case i.setting
+        when 'pgfigi.cache_max_age' then format('%s is negative: %s', i.setting, i.quoted)
+        else format('%s is not from 1 hour to 1000 years: %s', i.setting, i.quoted)
+      end,
+      case i.setting when 'pgfigi.cache_max_age' then 'everything is stale' else 'the nearest of these counts' end
+    from intervals i
+    where case
+      when not i.is_interval then false
+      when i.setting = 'pgfigi.cache_max_age' then i.value::interval < interval '0'
+      else i.value::interval not between interval '1 hour' and interval '1000 years'
+    end
+    union all
+    select 5, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
     from kept k
     where k.setting like 'pgfigi.health\_%'
       and k.setting not in (select l.setting from levels l)
@@ -2864,13 +2907,15 @@ as $$
       when 0 then 'The settings pgfigi.* can be read.'
       else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
     end,
-    'Set it right with alter database ... set, or take it back with reset; until then the default counts. docs/health.md lists them.'
+    'Set it right with alter database ... set, or take it back with reset'
+      || coalesce('; until then ' || string_agg(distinct f.until_then, ' and '), '')
+      || '. docs/health.md lists them.'
   from faults f
 $$;
 
 revoke execute on function figi_private.check_settings() from public;
 comment on function figi_private.check_settings() is
-  'How many settings of pgfigi are no number or interval, contradict each other, or are misspelt.';
+  'How many settings of pgfigi are no number or interval, are outside of what is sensible, contradict each other, or are misspelt.';
 --! EndIncluded functions/check_settings.sql
 --! Included functions/health_checks.sql
 -- The one list: pgfigi health, /readyz, the page and the alerts all read it here. A check that cannot be made, because a lock

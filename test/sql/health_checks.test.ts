@@ -294,6 +294,25 @@ test('settings move the thresholds; nonsense leaves the defaults, is named, and 
     const ageless = await check({ 'pgfigi.cache_max_age': 'a while', 'pgfigi.keep_counts': 'long' })
     assert.is(ageless.settings?.value, 2)
     assert.match(ageless.settings?.sentence ?? '', "pgfigi.cache_max_age is no interval: 'a while'")
+    assert.match(ageless.settings?.sentence ?? '', 'until then lookups fail and the default counts.')
+    for (const [setting, value, says] of [
+      ['cache_max_age', 'a while', /is no interval: 'a while'.*; until then lookups fail\./],
+      ['cache_max_age', '-1 day', /is negative: '-1 day'.*; until then everything is stale\./],
+      ['keep_counts', '99999999999999999999 days', /is no interval: .*; until then the default counts\./],
+      ['keep_counts', '10000 years', /is not from 1 hour to 1000 years: .*until then the nearest of these/],
+      ['keep_counts', '0', /is not from 1 hour to 1000 years: '0'/],
+      ['keep_counts', '-1 day', /is not from 1 hour to 1000 years: '-1 day'/],
+    ] as const) {
+      const { settings } = await check({ [`pgfigi.${setting}`]: value })
+      assert.equal([settings?.status, settings?.value], ['warn', 1])
+      assert.match(settings?.sentence ?? '', says)
+    }
+    for (const [setting, value] of [
+      ['cache_max_age', '0'],
+      ['keep_counts', '1 hour'],
+      ['keep_counts', '1000 years'],
+    ])
+      assert.is((await check({ [`pgfigi.${setting}`]: value as string })).settings?.status, 'ok')
     assert.equal(Object.keys(ageless), names)
     assert.equal([ageless.stale_share?.status, ageless.stale_share?.value], ['warn', null])
     assert.match(ageless.stale_share?.sentence ?? '', /^This check could not be made: .*22007/)
