@@ -1595,7 +1595,7 @@ begin
   from old_rows o
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -1623,7 +1623,7 @@ begin
   from new_rows n
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -1683,7 +1683,7 @@ begin
     or sum(c.negatives) <> 0
     or sum(c.ended) <> 0;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -2187,6 +2187,9 @@ CREATE OR REPLACE FUNCTION figi_private.fold_mapping_counts()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -2195,8 +2198,14 @@ begin
   with taken as materialized (
     select c.ctid
     from figi_private.mapping_counts c
+    where c.fetched_hour in (
+      select k.fetched_hour
+      from figi_private.mapping_counts k
+      group by k.fetched_hour
+      having count(*) > 1
+    )
     limit 100000
-    for update skip locked
+    for update of c skip locked
   ),
   gone as (
     delete from figi_private.mapping_counts c
@@ -2466,12 +2475,12 @@ CREATE OR REPLACE FUNCTION figi_private.hit_rates(OUT last_hour numeric, OUT las
 AS $function$
   select
     round(
-      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     ),
     round(
-      sum(l.count) filter (where l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     )
@@ -5856,7 +5865,7 @@ comment on function figi_private.fit_periods(text[],text[]) is
   'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
 
 comment on function figi_private.fold_mapping_counts() is
-  'Adds up the rows of mapping_counts, to one an hour, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
+  'Adds up the rows of mapping_counts, to one an hour where there are more, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
 
 comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';

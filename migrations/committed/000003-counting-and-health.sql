@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:26cae91285f3217f98f6e59caace0dbaf4927106
+--! Hash: sha1:aa08412f7dc398dc91455112b22fcbb75619c319
 --! Message: counting and health
 
 --! Included tables/counts.sql
@@ -458,7 +458,11 @@ comment on function figi_private.fetched_hour(timestamptz, timestamptz) is
   'Under which hour mapping_counts counts a row: that of its last_fetched_date in UTC, -infinity where the period has ended.';
 --! EndIncluded functions/fetched_hour.sql
 --! Included functions/fold_mapping_counts.sql
--- What another session is folding is passed over. At every instant a snapshot sees either the rows or their sums.
+-- What another session is folding is passed over. At every instant a snapshot sees either the rows or their sums. Hours that
+-- are one row already stay as they are: with nothing new to add up, nothing is written.
+--
+-- Nested loops, and looking for the places of rows by reading all of them, are right for none but an empty table; the plan is
+-- kept while the table grows.
 --
 -- A snapshot older than the rows' deletion would fail, so other levels than read committed leave it to others.
 create or replace function figi_private.fold_mapping_counts()
@@ -466,6 +470,9 @@ returns void
 language plpgsql
 volatile
 set search_path to pg_catalog, pg_temp
+set enable_nestloop to off
+set enable_seqscan to off
+set jit to off
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -474,8 +481,14 @@ begin
   with taken as materialized (
     select c.ctid
     from figi_private.mapping_counts c
+    where c.fetched_hour in (
+      select k.fetched_hour
+      from figi_private.mapping_counts k
+      group by k.fetched_hour
+      having count(*) > 1
+    )
     limit 100000
-    for update skip locked
+    for update of c skip locked
   ),
   gone as (
     delete from figi_private.mapping_counts c
@@ -494,13 +507,14 @@ $$;
 
 revoke execute on function figi_private.fold_mapping_counts() from public;
 comment on function figi_private.fold_mapping_counts() is
-  'Adds up the rows of mapping_counts, to one an hour, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
+  'Adds up the rows of mapping_counts, to one an hour where there are more, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
 --! EndIncluded functions/fold_mapping_counts.sql
 --! Included functions/count_after_insert.sql
 -- Appends what a statement has changed to mapping_counts: writers never wait for each other there. The plan over a
 -- transition table is kept from the session's first call; hashing is right for one row and for a hundred thousand.
 --
--- Where nobody keeps house, writers fold: by chance, once in about five thousand rows.
+-- Where nobody keeps house, writers fold, by chance: once in as many rows as a fold has to read (60 bytes each), but in no
+-- fewer than five thousand and no more than fifty thousand.
 create or replace function figi_private.count_after_insert()
 returns trigger
 language plpgsql
@@ -523,7 +537,7 @@ begin
   from new_rows n
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -573,7 +587,7 @@ begin
     or sum(c.negatives) <> 0
     or sum(c.ended) <> 0;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -608,7 +622,7 @@ begin
   from old_rows o
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -854,12 +868,12 @@ set jit to off
 as $$
   select
     round(
-      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     ),
     round(
-      sum(l.count) filter (where l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     )

@@ -369,10 +369,12 @@ test('cache_stats tells the hit rates and the share of the limit in use', () =>
     assert.equal(await stats(), { hit_rate_1h: null, hit_rate_24h: null, budget_used: null })
     await add(sql, [lookups('invalid', 5)])
     assert.is((await stats()).hit_rate_1h, null, 'what is no identifier is no lookup')
+    await add(sql, [lookups('miss', 1)])
+    assert.equal(await stats(), { hit_rate_1h: 0, hit_rate_24h: 0, budget_used: null }, 'misses alone')
     await add(sql, [
       lookups('hit', 6),
       lookups('stale', 10),
-      lookups('miss', 3),
+      lookups('miss', 2),
       lookups('negative', 1, 'ISIN'),
     ])
     await sql`
