@@ -385,11 +385,23 @@ declare
   v_value text := figi_private.normalized_or_raise(p_identifier_type, p_identifier_value);
   v_type text := public.normalize_identifier_type(p_identifier_type);
   v_is_retried boolean := figi_private.retry_requests(v_type, v_value) > 0;
+  v_is_negative boolean := not v_is_retried and exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = v_type
+      and m.identifier_value = v_value
+      and m.end_date is null
+      and m.has_no_results
+  );
 begin
+  if v_is_negative then
+    perform figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
   return figi_private.note_action(
     p_who, p_address, 'retry', format('%s %s', v_type, v_value),
     case
       when v_is_retried then format('%s %s waits again.', v_type, v_value) || figi_private.worker_hint()
+      when v_is_negative then format('%s %s is fetched again.', v_type, v_value) || figi_private.worker_hint()
       else format('No request for %s %s has given up.', v_type, v_value)
     end
   );
@@ -1091,26 +1103,44 @@ CREATE OR REPLACE FUNCTION figi_private.check_last_answer()
  STABLE
 AS $function$
   select
-    case when waiting.age > 60 then least(answer.age, waiting.age) else answer.age end,
-    case when waiting.age > 60 then null else 'ok' end,
+    case when v.has_waited then least(v.answer_age, v.waiting_age) else v.answer_age end,
     case
-      when answer.age is null then 'OpenFIGI has not answered yet'
-      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(answer.age))
+      when not v.has_waited then 'ok'
+      when v.was_asked then null
+      when least(v.answer_age, v.waiting_age) >= v.warns_at then 'warn'
+      else 'ok'
+    end,
+    case
+      when v.answer_age is null then 'OpenFIGI has not answered since counting began'
+      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(v.answer_age))
     end || case
-      when waiting.age > 60 then format(', and requests have waited for %s.', figi_private.duration_in_words(waiting.age))
+      when v.has_waited then
+        format(', and requests have waited for %s', figi_private.duration_in_words(v.waiting_age))
+          || case when v.was_asked then '.' else '; nothing was asked meanwhile.' end
       else '.'
     end,
     'The worker''s log says what its requests end with; see also worker_seen, key_refused and budget_blocked.'
   from (
-    select figi_private.seconds_since(max(t.last_at)) as age
-    from figi_private.count_totals t
-    where t.counter = 'openfigi_requests'
-      and t.labels ->> 'code' = '200'
-  ) answer
-  cross join (
-    select figi_private.seconds_since(min(o.requested_at)) as age
-    from figi_private.oldest_requests() o
-  ) waiting
+    select
+      figi_private.seconds_since(sent.answered_at) as answer_age,
+      figi_private.seconds_since(waiting.since) as waiting_age,
+      coalesce(figi_private.seconds_since(waiting.since) > 60, false) as has_waited,
+      coalesce(sent.sent_at >= waiting.since, false) as was_asked,
+      (
+        select figi_private.health_threshold(format('pgfigi.health_%s_warn', l.name), l.warns_at)
+        from figi_private.health_list() l
+        where l.name = 'last_answer'
+      ) as warns_at
+    from (
+      select max(t.last_at) as sent_at, max(t.last_at) filter (where t.labels ->> 'code' = '200') as answered_at
+      from figi_private.count_totals t
+      where t.counter = 'openfigi_requests'
+    ) sent
+    cross join (
+      select min(o.requested_at) as since
+      from figi_private.oldest_requests() o
+    ) waiting
+  ) v
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.check_laws(p_whole boolean)
@@ -5721,7 +5751,7 @@ comment on function figi_private.act_fetch(text,text,text,text) is
   'For the page: requests an identifier at the highest priority though its answer is fresh, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
 
 comment on function figi_private.act_retry(text,text,text,text) is
-  'For the page: makes the request for an identifier that gave up wait again, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
+  'For the page: makes the request for an identifier that gave up wait again, or where none has and OpenFIGI knows no ticker of it, requests it at the highest priority; and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
 
 comment on function figi_private.act_retry_all(text,text) is
   'For the page: makes everything that gave up wait again, and notes who did it; what came of it in words.';
@@ -5787,7 +5817,7 @@ comment on function figi_private.check_key_refused() is
   'Answers 401 and 403 within the last hour, unless a 200 came after them.';
 
 comment on function figi_private.check_last_answer() is
-  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well.';
+  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well. It warns at most where nothing was sent to OpenFIGI since then.';
 
 comment on function figi_private.check_laws(boolean) is
   'How many laws of security_mappings are found broken, in a sample or with p_whole in all rows.';

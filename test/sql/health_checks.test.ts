@@ -246,6 +246,44 @@ test('no worker at all is a warning, and a failure once requests have waited for
     assert.equal(unwell(await checksIn(sql)), ['worker_seen fail'])
   }))
 
+test('that nothing was asked says nothing about OpenFIGI: no failure while no worker runs', () =>
+  withRollback(async (sql) => {
+    const now = async () => {
+      const { last_answer } = await checksIn(sql)
+      return [last_answer?.status, last_answer?.sentence ?? ''] as const
+    }
+    const sent = (code: string) => sql`
+      select figi_private.add_counts(${JSON.stringify([{ counter: 'openfigi_requests', labels: { code }, count: 1 }])}::text::jsonb)`
+    const waits = (ago: string) => sql`
+      update figi_private.fetch_requests set requested_at = clock_timestamp() - ${ago}::text::interval`
+    assert.equal(await now(), ['ok', 'OpenFIGI has not answered since counting began.'])
+    await resolve(sql, 'CUSIP', makeCusip(1))
+    await waits('100 seconds')
+    const unasked =
+      /^OpenFIGI has not answered since counting began, and requests have waited for 2 h; nothing was asked meanwhile\. /
+    assert.is((await now())[0], 'ok')
+    await waits('2 hours')
+    assert.is((await now())[0], 'warn')
+    assert.match((await now())[1], unasked)
+    await sent('200')
+    await sql`update figi_private.count_totals set last_at = last_at - interval '3 hours'`
+    assert.is((await now())[0], 'warn')
+    assert.match(
+      (await now())[1],
+      /^OpenFIGI answered 3 h ago, and requests have waited for 2 h; nothing was asked meanwhile\./,
+    )
+    await sent('none')
+    assert.is((await now())[0], 'fail')
+    assert.match(
+      (await now())[1],
+      /^OpenFIGI answered 3 h ago, and requests have waited for 2 h\. The worker's log/,
+    )
+    await sql`delete from figi_private.count_totals where labels ->> 'code' = '200'`
+    assert.is((await now())[0], 'fail')
+    await sent('200')
+    assert.equal((await now())[0], 'ok')
+  }))
+
 test('the oldest request is found in whichever round it is, behind those that somebody retried', () =>
   withRollback(async (sql) => {
     for (const n of [1, 2, 3]) await resolve(sql, 'CUSIP', makeCusip(n))
