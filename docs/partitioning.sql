@@ -1,6 +1,6 @@
 -- Turns public.security_mappings into a table partitioned by hash of the identifier, with its rows, laws, comments and
 -- rights. Below some hundred million rows it makes lookups slower: see docs/scaling.md first. Nobody may use the database
--- meanwhile; take a backup, and run it as the owner, in one transaction:
+-- meanwhile; take a backup, and run it as the owner or as a superuser (everything stays the owner's), in one transaction:
 --
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -v partitions=16 -1 -f docs/partitioning.sql
 --
@@ -18,6 +18,7 @@ declare
   v_sql text;
   v_left integer;
   v_before integer;
+  v_owner constant name := (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = v_table);
 begin
   if (select c.relkind from pg_class c where c.oid = v_table) = 'p' then
     raise exception 'public.security_mappings is partitioned already';
@@ -116,13 +117,10 @@ begin
     execute format(
       'alter table public.security_mappings_%s alter column identifier_value set (n_distinct = -0.9)', v_number
     );
+    execute format('alter table public.security_mappings_%s owner to %I', v_number, v_owner);
   end loop;
   execute format('comment on table public.security_mappings is %L', obj_description(v_table, 'pg_class'));
-  execute (
-    select coalesce(string_agg(format('alter table public.security_mappings owner to %I', pg_get_userbyid(c.relowner)), ';'), '')
-    from pg_class c
-    where c.oid = v_table
-  );
+  execute format('alter table public.security_mappings owner to %I', v_owner);
 
   insert into public.security_mappings overriding system value
   select m.* from public.unpartitioned_mappings m;
@@ -174,6 +172,11 @@ begin
     execute format(
       'comment on %s %s is %L',
       case when v_object.classid = 'pg_proc'::regclass then 'routine' else 'view' end, v_object.name, v_object.comment
+    );
+    execute format(
+      'alter %s %s owner to %I',
+      case when v_object.classid = 'pg_proc'::regclass then 'routine' else 'view' end, v_object.name,
+      pg_get_userbyid(v_object.owner)
     );
     execute format('revoke all on %s from public', v_sql);
     for v_foreign in

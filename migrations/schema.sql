@@ -385,11 +385,23 @@ declare
   v_value text := figi_private.normalized_or_raise(p_identifier_type, p_identifier_value);
   v_type text := public.normalize_identifier_type(p_identifier_type);
   v_is_retried boolean := figi_private.retry_requests(v_type, v_value) > 0;
+  v_is_negative boolean := not v_is_retried and exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = v_type
+      and m.identifier_value = v_value
+      and m.end_date is null
+      and m.has_no_results
+  );
 begin
+  if v_is_negative then
+    perform figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
   return figi_private.note_action(
     p_who, p_address, 'retry', format('%s %s', v_type, v_value),
     case
       when v_is_retried then format('%s %s waits again.', v_type, v_value) || figi_private.worker_hint()
+      when v_is_negative then format('%s %s is fetched again.', v_type, v_value) || figi_private.worker_hint()
       else format('No request for %s %s has given up.', v_type, v_value)
     end
   );
@@ -1091,26 +1103,44 @@ CREATE OR REPLACE FUNCTION figi_private.check_last_answer()
  STABLE
 AS $function$
   select
-    case when waiting.age > 60 then least(answer.age, waiting.age) else answer.age end,
-    case when waiting.age > 60 then null else 'ok' end,
+    case when v.has_waited then least(v.answer_age, v.waiting_age) else v.answer_age end,
     case
-      when answer.age is null then 'OpenFIGI has not answered yet'
-      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(answer.age))
+      when not v.has_waited then 'ok'
+      when v.was_asked then null
+      when least(v.answer_age, v.waiting_age) >= v.warns_at then 'warn'
+      else 'ok'
+    end,
+    case
+      when v.answer_age is null then 'OpenFIGI has not answered since counting began'
+      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(v.answer_age))
     end || case
-      when waiting.age > 60 then format(', and requests have waited for %s.', figi_private.duration_in_words(waiting.age))
+      when v.has_waited then
+        format(', and requests have waited for %s', figi_private.duration_in_words(v.waiting_age))
+          || case when v.was_asked then '.' else '; nothing was asked meanwhile.' end
       else '.'
     end,
     'The worker''s log says what its requests end with; see also worker_seen, key_refused and budget_blocked.'
   from (
-    select figi_private.seconds_since(max(t.last_at)) as age
-    from figi_private.count_totals t
-    where t.counter = 'openfigi_requests'
-      and t.labels ->> 'code' = '200'
-  ) answer
-  cross join (
-    select figi_private.seconds_since(min(o.requested_at)) as age
-    from figi_private.oldest_requests() o
-  ) waiting
+    select
+      figi_private.seconds_since(sent.answered_at) as answer_age,
+      figi_private.seconds_since(waiting.since) as waiting_age,
+      coalesce(figi_private.seconds_since(waiting.since) > 60, false) as has_waited,
+      coalesce(sent.sent_at >= waiting.since, false) as was_asked,
+      (
+        select figi_private.health_threshold(format('pgfigi.health_%s_warn', l.name), l.warns_at)
+        from figi_private.health_list() l
+        where l.name = 'last_answer'
+      ) as warns_at
+    from (
+      select max(t.last_at) as sent_at, max(t.last_at) filter (where t.labels ->> 'code' = '200') as answered_at
+      from figi_private.count_totals t
+      where t.counter = 'openfigi_requests'
+    ) sent
+    cross join (
+      select min(o.requested_at) as since
+      from figi_private.oldest_requests() o
+    ) waiting
+  ) v
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.check_laws(p_whole boolean)
@@ -1361,27 +1391,55 @@ AS $function$
     cross join lateral unnest(d.setconfig) as s (setting)
     where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
   ),
-  faults as (
-    select 1 as rank, l.place, format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault
-    from levels l
-    where l.value <> ''
-      and figi_private.health_threshold(l.setting, null) is null
-    union all
-    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold)
-    from levels w
-    join levels f on f.check_name = w.check_name and f.level = 'fail'
-    where w.level = 'warn'
-      and w.threshold > f.threshold
-    union all
-    select 3, 0, format('%s is no interval: %s', i.setting, quote_literal(left(i.value, 40)))
+  intervals as (
+    select
+      i.setting,
+      i.value,
+      figi_private.is_interval(i.value) as is_interval,
+      quote_literal(left(i.value, 40)) as quoted
     from (
       select names.setting, current_setting(names.setting, true) as value
       from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
     ) i
     where i.value <> ''
-      and not figi_private.is_interval(i.value)
+  ),
+  faults as (
+    select
+      1 as rank,
+      l.place,
+      format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault,
+      'the default counts' as until_then
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
     union all
-    select 4, 0, format('%s is no setting of pgfigi', k.setting)
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold), null
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select
+      3, 0, format('%s is no interval: %s', i.setting, i.quoted),
+      case i.setting when 'pgfigi.cache_max_age' then 'lookups fail' else 'the default counts' end
+    from intervals i
+    where not i.is_interval
+    union all
+    select
+      4, 0,
+      case i.setting
+        when 'pgfigi.cache_max_age' then format('%s is negative: %s', i.setting, i.quoted)
+        else format('%s is not from 1 hour to 1000 years: %s', i.setting, i.quoted)
+      end,
+      case i.setting when 'pgfigi.cache_max_age' then 'everything is stale' else 'the nearest of these counts' end
+    from intervals i
+    where case
+      when not i.is_interval then false
+      when i.setting = 'pgfigi.cache_max_age' then i.value::interval < interval '0'
+      else i.value::interval not between interval '1 hour' and interval '1000 years'
+    end
+    union all
+    select 5, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
     from kept k
     where k.setting like 'pgfigi.health\_%'
       and k.setting not in (select l.setting from levels l)
@@ -1393,7 +1451,9 @@ AS $function$
       when 0 then 'The settings pgfigi.* can be read.'
       else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
     end,
-    'Set it right with alter database ... set, or take it back with reset; until then the default counts. docs/health.md lists them.'
+    'Set it right with alter database ... set, or take it back with reset'
+      || coalesce('; until then ' || string_agg(distinct f.until_then, ' and '), '')
+      || '. docs/health.md lists them.'
   from faults f
 $function$;
 
@@ -1565,7 +1625,7 @@ begin
   from old_rows o
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -1593,7 +1653,7 @@ begin
   from new_rows n
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -1653,7 +1713,7 @@ begin
     or sum(c.negatives) <> 0
     or sum(c.ended) <> 0;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -2157,6 +2217,9 @@ CREATE OR REPLACE FUNCTION figi_private.fold_mapping_counts()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -2165,8 +2228,14 @@ begin
   with taken as materialized (
     select c.ctid
     from figi_private.mapping_counts c
+    where c.fetched_hour in (
+      select k.fetched_hour
+      from figi_private.mapping_counts k
+      group by k.fetched_hour
+      having count(*) > 1
+    )
     limit 100000
-    for update skip locked
+    for update of c skip locked
   ),
   gone as (
     delete from figi_private.mapping_counts c
@@ -2436,12 +2505,12 @@ CREATE OR REPLACE FUNCTION figi_private.hit_rates(OUT last_hour numeric, OUT las
 AS $function$
   select
     round(
-      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     ),
     round(
-      sum(l.count) filter (where l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     )
@@ -2542,18 +2611,24 @@ begin
     return;
   end if;
   perform figi_private.fold_mapping_counts();
-  insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
-  select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
-  from figi_private.mapping_totals() m
-  cross join figi_private.queue_totals() q
-  on conflict do nothing;
+  begin
+    insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
+    select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
+    from figi_private.mapping_totals() m
+    cross join figi_private.queue_totals() q
+    on conflict do nothing;
+  exception
+    -- pgfigi.cache_max_age is no interval: nobody knows what is stale. health_checks() tells of it.
+    when data_exception then null;
+  end;
 
   begin
     v_keep := coalesce(nullif(current_setting('pgfigi.keep_counts', true), '')::interval, v_keep);
   exception
     -- A setting that is no interval must not keep processes from writing their counts: health_checks() tells of it.
-    when invalid_datetime_format or datetime_field_overflow then null;
+    when data_exception then null;
   end;
+  v_keep := greatest(least(v_keep, interval '1000 years'), interval '1 hour');
   delete from figi_private.minute_counts c
   where c.ctid = any (array(
     select o.ctid
@@ -3463,7 +3538,15 @@ AS $function$
 declare
   v_is_new boolean;
 begin
-  perform figi_private.keep_house();
+  if not exists (select from figi_private.size_samples s where s.minute = date_trunc('minute', clock_timestamp())) then
+    begin
+      perform figi_private.keep_house();
+    exception
+      when others then
+        raise warning 'pgfigi could not keep house: % (%)', sqlerrm, sqlstate
+          using hint = 'The health check settings names settings that cannot be read. Counts and signs of life are written all the same.';
+    end;
+  end if;
 
   insert into figi_private.processes as known (
     process, kind, host, pid, version, latest_migration, worker_ids, flushes
@@ -5668,7 +5751,7 @@ comment on function figi_private.act_fetch(text,text,text,text) is
   'For the page: requests an identifier at the highest priority though its answer is fresh, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
 
 comment on function figi_private.act_retry(text,text,text,text) is
-  'For the page: makes the request for an identifier that gave up wait again, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
+  'For the page: makes the request for an identifier that gave up wait again, or where none has and OpenFIGI knows no ticker of it, requests it at the highest priority; and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
 
 comment on function figi_private.act_retry_all(text,text) is
   'For the page: makes everything that gave up wait again, and notes who did it; what came of it in words.';
@@ -5734,7 +5817,7 @@ comment on function figi_private.check_key_refused() is
   'Answers 401 and 403 within the last hour, unless a 200 came after them.';
 
 comment on function figi_private.check_last_answer() is
-  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well.';
+  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well. It warns at most where nothing was sent to OpenFIGI since then.';
 
 comment on function figi_private.check_laws(boolean) is
   'How many laws of security_mappings are found broken, in a sample or with p_whole in all rows.';
@@ -5755,7 +5838,7 @@ comment on function figi_private.check_replica_lag() is
   'Seconds that the slowest replica, or this one, is behind; null where there is none.';
 
 comment on function figi_private.check_settings() is
-  'How many settings of pgfigi are no number or interval, contradict each other, or are misspelt.';
+  'How many settings of pgfigi are no number or interval, are outside of what is sensible, contradict each other, or are misspelt.';
 
 comment on function figi_private.check_stale_share() is
   'The share of current answers that are past their age; well below 100 of them.';
@@ -5812,7 +5895,7 @@ comment on function figi_private.fit_periods(text[],text[]) is
   'Rebuilds the derived rows of these identifiers from their sightings. Returns those for which more than one source or ticker, or what stands, had to be weighed, how many periods were removed or changed, how many are new, and where the earliest of these begins.';
 
 comment on function figi_private.fold_mapping_counts() is
-  'Adds up the rows of mapping_counts, to one an hour, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
+  'Adds up the rows of mapping_counts, to one an hour where there are more, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
 
 comment on function figi_private.forbid_overlap_after_insert() is
   'Refuses inserted periods that overlap another period of the same identifier, with 23P01.';
@@ -5854,7 +5937,7 @@ comment on function figi_private.is_known(text,text) is
   'Whether anything, of whatever time, is known of the identifier or, positively, of its sister.';
 
 comment on function figi_private.keep_house() is
-  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days) and processes that have not been seen for a day. Never waits for another session.';
+  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days; at least 1 hour, at most 1000 years) and processes that have not been seen for a day. Never waits for another session.';
 
 comment on function figi_private.keep_sightings(figi_private.sightings[],boolean[]) is
   'Adds sightings, at most one an identifier, ticker and source, to those that are kept; p_are_there says of each place whether there is a row already. The caller holds the locks of the identifiers, and fits their periods.';
@@ -5965,7 +6048,7 @@ comment on function figi_private.record_answers(jsonb,interval) is
   'Records what OpenFIGI answered p_age ago: an array of objects with identifier_type, identifier_value, outcome (listing, none, unfiltered, error), the listing''s columns, or a message. Returns the number of mappings written.';
 
 comment on function figi_private.record_counts(jsonb,bigint,jsonb) is
-  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house, and warns where that fails. Raises PF002 for what are no counts.';
 
 comment on function figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text) is
   'Keeps what a file says, one place of the arrays a record, and fits the periods of the identifiers to it. Identifiers are normalised by the caller. The ticker (null: none) was seen from p_froms to p_untils (null: at that instant alone), and was the current answer at p_held_ats (null: it was only seen); without p_froms it is a negative of unknown date. Returns how many records said something new, how many did not, and how many do not show in the history. Raises PF003 outside read committed.';

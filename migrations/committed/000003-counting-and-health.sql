@@ -1,5 +1,5 @@
 --! Previous: sha1:610ff60fa80334d84945a56c31b7a2a4aa84ef12
---! Hash: sha1:f1cd8721e69d05c1a320b6a97d05e64c06f64949
+--! Hash: sha1:7c4847b70e1462b7ce95e41c2b3b80e55c56d025
 --! Message: counting and health
 
 -- Locks in the order in which whoever writes takes them: the stripes, the mappings, and last, and for a moment, the queue, to
@@ -197,7 +197,11 @@ comment on function figi_private.fetched_hour(timestamptz, timestamptz) is
   'Under which hour mapping_counts counts a row: that of its last_fetched_date in UTC, -infinity where the period has ended.';
 --! EndIncluded functions/fetched_hour.sql
 --! Included functions/fold_mapping_counts.sql
--- What another session is folding is passed over. At every instant a snapshot sees either the rows or their sums.
+-- What another session is folding is passed over. At every instant a snapshot sees either the rows or their sums. Hours that
+-- are one row already stay as they are: with nothing new to add up, nothing is written.
+--
+-- Nested loops, and looking for the places of rows by reading all of them, are right for none but an empty table; the plan is
+-- kept while the table grows.
 --
 -- A snapshot older than the rows' deletion would fail, so other levels than read committed leave it to others.
 create or replace function figi_private.fold_mapping_counts()
@@ -205,6 +209,9 @@ returns void
 language plpgsql
 volatile
 set search_path to pg_catalog, pg_temp
+set enable_nestloop to off
+set enable_seqscan to off
+set jit to off
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -213,8 +220,14 @@ begin
   with taken as materialized (
     select c.ctid
     from figi_private.mapping_counts c
+    where c.fetched_hour in (
+      select k.fetched_hour
+      from figi_private.mapping_counts k
+      group by k.fetched_hour
+      having count(*) > 1
+    )
     limit 100000
-    for update skip locked
+    for update of c skip locked
   ),
   gone as (
     delete from figi_private.mapping_counts c
@@ -233,13 +246,14 @@ $$;
 
 revoke execute on function figi_private.fold_mapping_counts() from public;
 comment on function figi_private.fold_mapping_counts() is
-  'Adds up the rows of mapping_counts, to one an hour, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
+  'Adds up the rows of mapping_counts, to one an hour where there are more, without waiting for anybody and without changing a sum; at most 100,000 of them a call.';
 --! EndIncluded functions/fold_mapping_counts.sql
 --! Included functions/count_after_insert.sql
 -- Appends what a statement has changed to mapping_counts: writers never wait for each other there. The plan over a
 -- transition table is kept from the session's first call; hashing is right for one row and for a hundred thousand.
 --
--- Where nobody keeps house, writers fold: by chance, once in about five thousand rows.
+-- Where nobody keeps house, writers fold, by chance: once in as many rows as a fold has to read (60 bytes each), but in no
+-- fewer than five thousand and no more than fifty thousand.
 create or replace function figi_private.count_after_insert()
 returns trigger
 language plpgsql
@@ -262,7 +276,7 @@ begin
   from new_rows n
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -312,7 +326,7 @@ begin
     or sum(c.negatives) <> 0
     or sum(c.ended) <> 0;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -347,7 +361,7 @@ begin
   from old_rows o
   group by 1;
   get diagnostics v_rows = row_count;
-  if random() * 5000 < v_rows then
+  if random() * least(greatest(5000, pg_relation_size('figi_private.mapping_counts') / 60), 50000) < v_rows then
     perform figi_private.fold_mapping_counts();
   end if;
   return null;
@@ -862,12 +876,12 @@ set jit to off
 as $$
   select
     round(
-      sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.is_recent and l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     ),
     round(
-      sum(l.count) filter (where l.status in ('hit', 'negative'))
+      coalesce(sum(l.count) filter (where l.status in ('hit', 'negative')), 0)
         / nullif(sum(l.count) filter (where l.status in ('hit', 'negative', 'stale', 'miss')), 0),
       4
     )
@@ -1319,18 +1333,24 @@ begin
     return;
   end if;
   perform figi_private.fold_mapping_counts();
-  insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
-  select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
-  from figi_private.mapping_totals() m
-  cross join figi_private.queue_totals() q
-  on conflict do nothing;
+  begin
+    insert into figi_private.size_samples (minute, found, negatives, stale, ended, waiting, gave_up)
+    select v_minute, m.found, m.negatives, m.stale, m.ended, q.lookup + q.warming + q.refresh, q.gave_up
+    from figi_private.mapping_totals() m
+    cross join figi_private.queue_totals() q
+    on conflict do nothing;
+  exception
+    -- pgfigi.cache_max_age is no interval: nobody knows what is stale. health_checks() tells of it.
+    when data_exception then null;
+  end;
 
   begin
     v_keep := coalesce(nullif(current_setting('pgfigi.keep_counts', true), '')::interval, v_keep);
   exception
     -- A setting that is no interval must not keep processes from writing their counts: health_checks() tells of it.
-    when invalid_datetime_format or datetime_field_overflow then null;
+    when data_exception then null;
   end;
+  v_keep := greatest(least(v_keep, interval '1000 years'), interval '1 hour');
   delete from figi_private.minute_counts c
   where c.ctid = any (array(
     select o.ctid
@@ -1353,11 +1373,12 @@ $$;
 
 revoke execute on function figi_private.keep_house() from public;
 comment on function figi_private.keep_house() is
-  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days) and processes that have not been seen for a day. Never waits for another session.';
+  'At most once a minute, whoever calls: folds mapping_counts, samples how much there is, and forgets counts and samples older than the setting pgfigi.keep_counts (8 days; at least 1 hour, at most 1000 years) and processes that have not been seen for a day. Never waits for another session.';
 --! EndIncluded functions/keep_house.sql
 --! Included functions/record_counts.sql
 -- The rows of counts are locked last, until the end of the transaction. A flush that is tried again, since nobody knows
--- whether it was written, is told by its number.
+-- whether it was written, is told by its number. Whatever is wrong with the house, a process still gives its sign of life:
+-- without it others would take it for dead. Most calls find the house kept, and need no subtransaction.
 create or replace function figi_private.record_counts(p_process jsonb, p_flush bigint, p_counts jsonb)
 returns boolean
 language plpgsql
@@ -1368,7 +1389,15 @@ as $$
 declare
   v_is_new boolean;
 begin
-  perform figi_private.keep_house();
+  if not exists (select from figi_private.size_samples s where s.minute = date_trunc('minute', clock_timestamp())) then
+    begin
+      perform figi_private.keep_house();
+    exception
+      when others then
+        raise warning 'pgfigi could not keep house: % (%)', sqlerrm, sqlstate
+          using hint = 'The health check settings names settings that cannot be read. Counts and signs of life are written all the same.';
+    end;
+  end if;
 
   insert into figi_private.processes as known (
     process, kind, host, pid, version, latest_migration, worker_ids, flushes
@@ -1398,7 +1427,7 @@ $$;
 
 revoke execute on function figi_private.record_counts(jsonb, bigint, jsonb) from public;
 comment on function figi_private.record_counts(jsonb, bigint, jsonb) is
-  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house. Raises PF002 for what are no counts.';
+  'A process''s sign of life: p_process is an object with process, kind (worker, client, command), host, pid, version, latest_migration and worker_ids. Adds p_counts (see add_counts) unless its flush number p_flush, which rises from 1, was written before: false then. Keeps house, and warns where that fails. Raises PF002 for what are no counts.';
 --! EndIncluded functions/record_counts.sql
 --! Included functions/process_ended.sql
 create or replace function figi_private.process_ended(p_process text)
@@ -2375,38 +2404,57 @@ comment on function figi_private.check_gave_up() is
   'How many requests gave up: OpenFIGI answered each with an error, four times.';
 --! EndIncluded functions/check_gave_up.sql
 --! Included functions/check_last_answer.sql
--- From an idle night nothing follows: the silence counts from when something began to wait.
+-- From an idle night nothing follows: the silence counts from when something began to wait. And where nothing was sent since
+-- then, because no worker ran say, nothing follows for OpenFIGI: worker_seen fails for that.
 create or replace function figi_private.check_last_answer()
 returns figi_private.health_measure
 language sql
 stable
 as $$
   select
-    case when waiting.age > 60 then least(answer.age, waiting.age) else answer.age end,
-    case when waiting.age > 60 then null else 'ok' end,
+    case when v.has_waited then least(v.answer_age, v.waiting_age) else v.answer_age end,
     case
-      when answer.age is null then 'OpenFIGI has not answered yet'
-      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(answer.age))
+      when not v.has_waited then 'ok'
+      when v.was_asked then null
+      when least(v.answer_age, v.waiting_age) >= v.warns_at then 'warn'
+      else 'ok'
+    end,
+    case
+      when v.answer_age is null then 'OpenFIGI has not answered since counting began'
+      else format('OpenFIGI answered %s ago', figi_private.duration_in_words(v.answer_age))
     end || case
-      when waiting.age > 60 then format(', and requests have waited for %s.', figi_private.duration_in_words(waiting.age))
+      when v.has_waited then
+        format(', and requests have waited for %s', figi_private.duration_in_words(v.waiting_age))
+          || case when v.was_asked then '.' else '; nothing was asked meanwhile.' end
       else '.'
     end,
     'The worker''s log says what its requests end with; see also worker_seen, key_refused and budget_blocked.'
   from (
-    select figi_private.seconds_since(max(t.last_at)) as age
-    from figi_private.count_totals t
-    where t.counter = 'openfigi_requests'
-      and t.labels ->> 'code' = '200'
-  ) answer
-  cross join (
-    select figi_private.seconds_since(min(o.requested_at)) as age
-    from figi_private.oldest_requests() o
-  ) waiting
+    select
+      figi_private.seconds_since(sent.answered_at) as answer_age,
+      figi_private.seconds_since(waiting.since) as waiting_age,
+      coalesce(figi_private.seconds_since(waiting.since) > 60, false) as has_waited,
+      coalesce(sent.sent_at >= waiting.since, false) as was_asked,
+      (
+        select figi_private.health_threshold(format('pgfigi.health_%s_warn', l.name), l.warns_at)
+        from figi_private.health_list() l
+        where l.name = 'last_answer'
+      ) as warns_at
+    from (
+      select max(t.last_at) as sent_at, max(t.last_at) filter (where t.labels ->> 'code' = '200') as answered_at
+      from figi_private.count_totals t
+      where t.counter = 'openfigi_requests'
+    ) sent
+    cross join (
+      select min(o.requested_at) as since
+      from figi_private.oldest_requests() o
+    ) waiting
+  ) v
 $$;
 
 revoke execute on function figi_private.check_last_answer() from public;
 comment on function figi_private.check_last_answer() is
-  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well.';
+  'Seconds since OpenFIGI answered a request with 200; where something has waited for more than a minute, but no longer than that, and else it is well. It warns at most where nothing was sent to OpenFIGI since then.';
 --! EndIncluded functions/check_last_answer.sql
 --! Included functions/check_budget_blocked.sql
 create or replace function figi_private.check_budget_blocked()
@@ -2840,27 +2888,55 @@ as $$
     cross join lateral unnest(d.setconfig) as s (setting)
     where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
   ),
-  faults as (
-    select 1 as rank, l.place, format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault
-    from levels l
-    where l.value <> ''
-      and figi_private.health_threshold(l.setting, null) is null
-    union all
-    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold)
-    from levels w
-    join levels f on f.check_name = w.check_name and f.level = 'fail'
-    where w.level = 'warn'
-      and w.threshold > f.threshold
-    union all
-    select 3, 0, format('%s is no interval: %s', i.setting, quote_literal(left(i.value, 40)))
+  intervals as (
+    select
+      i.setting,
+      i.value,
+      figi_private.is_interval(i.value) as is_interval,
+      quote_literal(left(i.value, 40)) as quoted
     from (
       select names.setting, current_setting(names.setting, true) as value
       from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
     ) i
     where i.value <> ''
-      and not figi_private.is_interval(i.value)
+  ),
+  faults as (
+    select
+      1 as rank,
+      l.place,
+      format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault,
+      'the default counts' as until_then
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
     union all
-    select 4, 0, format('%s is no setting of pgfigi', k.setting)
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold), null
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select
+      3, 0, format('%s is no interval: %s', i.setting, i.quoted),
+      case i.setting when 'pgfigi.cache_max_age' then 'lookups fail' else 'the default counts' end
+    from intervals i
+    where not i.is_interval
+    union all
+    select
+      4, 0,
+      case i.setting
+        when 'pgfigi.cache_max_age' then format('%s is negative: %s', i.setting, i.quoted)
+        else format('%s is not from 1 hour to 1000 years: %s', i.setting, i.quoted)
+      end,
+      case i.setting when 'pgfigi.cache_max_age' then 'everything is stale' else 'the nearest of these counts' end
+    from intervals i
+    where case
+      when not i.is_interval then false
+      when i.setting = 'pgfigi.cache_max_age' then i.value::interval < interval '0'
+      else i.value::interval not between interval '1 hour' and interval '1000 years'
+    end
+    union all
+    select 5, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
     from kept k
     where k.setting like 'pgfigi.health\_%'
       and k.setting not in (select l.setting from levels l)
@@ -2872,13 +2948,15 @@ as $$
       when 0 then 'The settings pgfigi.* can be read.'
       else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
     end,
-    'Set it right with alter database ... set, or take it back with reset; until then the default counts. docs/health.md lists them.'
+    'Set it right with alter database ... set, or take it back with reset'
+      || coalesce('; until then ' || string_agg(distinct f.until_then, ' and '), '')
+      || '. docs/health.md lists them.'
   from faults f
 $$;
 
 revoke execute on function figi_private.check_settings() from public;
 comment on function figi_private.check_settings() is
-  'How many settings of pgfigi are no number or interval, contradict each other, or are misspelt.';
+  'How many settings of pgfigi are no number or interval, are outside of what is sensible, contradict each other, or are misspelt.';
 --! EndIncluded functions/check_settings.sql
 --! Included functions/health_checks.sql
 -- The one list: pgfigi health, /readyz, the page and the alerts all read it here. A check that cannot be made, because a lock
@@ -3551,11 +3629,23 @@ declare
   v_value text := figi_private.normalized_or_raise(p_identifier_type, p_identifier_value);
   v_type text := public.normalize_identifier_type(p_identifier_type);
   v_is_retried boolean := figi_private.retry_requests(v_type, v_value) > 0;
+  v_is_negative boolean := not v_is_retried and exists (
+    select
+    from public.security_mappings m
+    where m.identifier_type = v_type
+      and m.identifier_value = v_value
+      and m.end_date is null
+      and m.has_no_results
+  );
 begin
+  if v_is_negative then
+    perform figi_private.request_fetch(v_type, v_value, 0::smallint);
+  end if;
   return figi_private.note_action(
     p_who, p_address, 'retry', format('%s %s', v_type, v_value),
     case
       when v_is_retried then format('%s %s waits again.', v_type, v_value) || figi_private.worker_hint()
+      when v_is_negative then format('%s %s is fetched again.', v_type, v_value) || figi_private.worker_hint()
       else format('No request for %s %s has given up.', v_type, v_value)
     end
   );
@@ -3564,7 +3654,7 @@ $$;
 
 revoke execute on function figi_private.act_retry(text, text, text, text) from public;
 comment on function figi_private.act_retry(text, text, text, text) is
-  'For the page: makes the request for an identifier that gave up wait again, and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
+  'For the page: makes the request for an identifier that gave up wait again, or where none has and OpenFIGI knows no ticker of it, requests it at the highest priority; and notes who did it; what came of it in words. Raises PF001 for what is no identifier.';
 --! EndIncluded functions/act_retry.sql
 --! Included functions/act_retry_all.sql
 create or replace function figi_private.act_retry_all(p_who text, p_address text)

@@ -214,6 +214,37 @@ test('the house is kept once a minute, and what is old is forgotten', () =>
     )
   }))
 
+test('no setting, and nothing else that is wrong with the house, takes a sign of life or a count away', () =>
+  withRollback(async (sql) => {
+    await record(sql, 'w', 1, [lookups('hit', 1)])
+    let flush = 1
+    const flushed = async (name: string, value: string) => {
+      await sql`delete from figi_private.size_samples`
+      await sql`update figi_private.processes set seen_at = now() - interval '1 hour'`
+      await sql`insert into figi_private.minute_counts (counter, minute, count) values ('old', now() - interval '9 days', 1)`
+      await sql`select set_config(${name}, ${value}, true)`
+      assert.is(await record(sql, 'w', ++flush, [lookups('hit', 1)]), true, `${name} = ${value}`)
+      await sql`select set_config(${name}, '', true)`
+      const [row] = await sql`
+        select
+          (select seen_at > now() - interval '1 minute' from figi_private.processes) as lives,
+          (select count(*)::int from figi_private.size_samples) as samples,
+          (select sum(count)::int from figi_private.minute_counts where counter = 'lookups') as lookups,
+          (select count(*)::int from figi_private.minute_counts where counter = 'old') as old`
+      await sql`delete from figi_private.minute_counts where counter = 'old'`
+      assert.equal([row?.lives, row?.lookups], [true, flush], `${name} = ${value}`)
+      return [row?.samples, row?.old]
+    }
+    assert.equal(await flushed('pgfigi.keep_counts', '10000 years'), [1, 1])
+    assert.equal(await flushed('pgfigi.keep_counts', '99999999999999999999 days'), [1, 0])
+    assert.equal(await flushed('pgfigi.keep_counts', '0'), [1, 0])
+    assert.equal(await flushed('pgfigi.keep_counts', '-1 day'), [1, 0])
+    assert.equal(await flushed('pgfigi.cache_max_age', 'garbage'), [0, 0], 'what is stale nobody knows')
+    assert.equal(await flushed('pgfigi.cache_max_age', '99999999999999999999 days'), [0, 0])
+    await sql`alter table figi_private.size_samples rename column waiting to other`
+    assert.equal(await flushed('pgfigi.keep_counts', ''), [0, 1])
+  }))
+
 test('keeping house waits for nobody', () =>
   withDatabase(async ({ sql, url }) => {
     await observe(sql, 'CUSIP', makeCusip(1), 'T')
@@ -338,10 +369,12 @@ test('cache_stats tells the hit rates and the share of the limit in use', () =>
     assert.equal(await stats(), { hit_rate_1h: null, hit_rate_24h: null, budget_used: null })
     await add(sql, [lookups('invalid', 5)])
     assert.is((await stats()).hit_rate_1h, null, 'what is no identifier is no lookup')
+    await add(sql, [lookups('miss', 1)])
+    assert.equal(await stats(), { hit_rate_1h: 0, hit_rate_24h: 0, budget_used: null }, 'misses alone')
     await add(sql, [
       lookups('hit', 6),
       lookups('stale', 10),
-      lookups('miss', 3),
+      lookups('miss', 2),
       lookups('negative', 1, 'ISIN'),
     ])
     await sql`

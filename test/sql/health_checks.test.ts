@@ -246,6 +246,44 @@ test('no worker at all is a warning, and a failure once requests have waited for
     assert.equal(unwell(await checksIn(sql)), ['worker_seen fail'])
   }))
 
+test('that nothing was asked says nothing about OpenFIGI: no failure while no worker runs', () =>
+  withRollback(async (sql) => {
+    const now = async () => {
+      const { last_answer } = await checksIn(sql)
+      return [last_answer?.status, last_answer?.sentence ?? ''] as const
+    }
+    const sent = (code: string) => sql`
+      select figi_private.add_counts(${JSON.stringify([{ counter: 'openfigi_requests', labels: { code }, count: 1 }])}::text::jsonb)`
+    const waits = (ago: string) => sql`
+      update figi_private.fetch_requests set requested_at = clock_timestamp() - ${ago}::text::interval`
+    assert.equal(await now(), ['ok', 'OpenFIGI has not answered since counting began.'])
+    await resolve(sql, 'CUSIP', makeCusip(1))
+    await waits('100 seconds')
+    const unasked =
+      /^OpenFIGI has not answered since counting began, and requests have waited for 2 h; nothing was asked meanwhile\. /
+    assert.is((await now())[0], 'ok')
+    await waits('2 hours')
+    assert.is((await now())[0], 'warn')
+    assert.match((await now())[1], unasked)
+    await sent('200')
+    await sql`update figi_private.count_totals set last_at = last_at - interval '3 hours'`
+    assert.is((await now())[0], 'warn')
+    assert.match(
+      (await now())[1],
+      /^OpenFIGI answered 3 h ago, and requests have waited for 2 h; nothing was asked meanwhile\./,
+    )
+    await sent('none')
+    assert.is((await now())[0], 'fail')
+    assert.match(
+      (await now())[1],
+      /^OpenFIGI answered 3 h ago, and requests have waited for 2 h\. The worker's log/,
+    )
+    await sql`delete from figi_private.count_totals where labels ->> 'code' = '200'`
+    assert.is((await now())[0], 'fail')
+    await sent('200')
+    assert.equal((await now())[0], 'ok')
+  }))
+
 test('the oldest request is found in whichever round it is, behind those that somebody retried', () =>
   withRollback(async (sql) => {
     for (const n of [1, 2, 3]) await resolve(sql, 'CUSIP', makeCusip(n))
@@ -294,6 +332,25 @@ test('settings move the thresholds; nonsense leaves the defaults, is named, and 
     const ageless = await check({ 'pgfigi.cache_max_age': 'a while', 'pgfigi.keep_counts': 'long' })
     assert.is(ageless.settings?.value, 2)
     assert.match(ageless.settings?.sentence ?? '', "pgfigi.cache_max_age is no interval: 'a while'")
+    assert.match(ageless.settings?.sentence ?? '', 'until then lookups fail and the default counts.')
+    for (const [setting, value, says] of [
+      ['cache_max_age', 'a while', /is no interval: 'a while'.*; until then lookups fail\./],
+      ['cache_max_age', '-1 day', /is negative: '-1 day'.*; until then everything is stale\./],
+      ['keep_counts', '99999999999999999999 days', /is no interval: .*; until then the default counts\./],
+      ['keep_counts', '10000 years', /is not from 1 hour to 1000 years: .*until then the nearest of these/],
+      ['keep_counts', '0', /is not from 1 hour to 1000 years: '0'/],
+      ['keep_counts', '-1 day', /is not from 1 hour to 1000 years: '-1 day'/],
+    ] as const) {
+      const { settings } = await check({ [`pgfigi.${setting}`]: value })
+      assert.equal([settings?.status, settings?.value], ['warn', 1])
+      assert.match(settings?.sentence ?? '', says)
+    }
+    for (const [setting, value] of [
+      ['cache_max_age', '0'],
+      ['keep_counts', '1 hour'],
+      ['keep_counts', '1000 years'],
+    ])
+      assert.is((await check({ [`pgfigi.${setting}`]: value as string })).settings?.status, 'ok')
     assert.equal(Object.keys(ageless), names)
     assert.equal([ageless.stale_share?.status, ageless.stale_share?.value], ['warn', null])
     assert.match(ageless.stale_share?.sentence ?? '', /^This check could not be made: .*22007/)

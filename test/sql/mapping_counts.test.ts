@@ -212,6 +212,29 @@ test('do not pile up as rows where nobody keeps house', () =>
     await assertRight(sql, 'in the end')
   }))
 
+test('are folded where an hour has more than one row, and nothing is written where none has', () =>
+  withRollback(async (sql) => {
+    await sql`
+      insert into figi_private.mapping_counts (fetched_hour, found, negatives, ended)
+      select timestamptz '2020-01-01Z' + n * interval '1 hour', 1, 0, 0 from generate_series(1, 2000) n
+      union all values (timestamptz '2020-01-01 05:00Z', 2, 1, 0), ('2020-01-01 06:00Z', -1, 0, 0)`
+    const rows = async () =>
+      (await sql`select ctid::text, found::int from figi_private.mapping_counts order by ctid`).map(
+        (row) => ({ ...row }),
+      )
+    const before = await rows()
+    await sql`select figi_private.fold_mapping_counts()`
+    const after = await rows()
+    assert.is(after.length, 1999)
+    assert.is(
+      after.filter(({ ctid }) => before.some((row) => row.ctid === ctid)).length,
+      1998,
+      'the other hours stay where they are',
+    )
+    await sql`select figi_private.fold_mapping_counts()`
+    assert.equal(await rows(), after)
+  }))
+
 test('a truncation needs read committed, as all writers do', () =>
   withDatabase(async ({ sql }) => {
     const failure = await failureOf(

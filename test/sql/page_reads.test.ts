@@ -268,6 +268,34 @@ test('retry makes what gave up wait again, and a job with it', () =>
     assert.is(await actRetryAll(sql, me), 'No request has given up.')
   }))
 
+test('retry of a negative of which nothing gave up has it fetched again, first of all', () =>
+  read(async (sql) => {
+    await seeProcess(sql, { process: 'w', kind: 'worker' })
+    await observe(sql, 'CUSIP', makeCusip(1), null)
+    await observe(sql, 'CUSIP', makeCusip(2), 'T')
+    await observe(sql, 'CUSIP', makeCusip(3), null, '2020-01-01')
+    await observe(sql, 'CUSIP', makeCusip(3), 'FOUND')
+    const told = `CUSIP ${makeCusip(1)} is fetched again.`
+    assert.is(await actRetry(sql, me, cusip(1)), told)
+    assert.is(await actRetry(sql, me, cusip(1)), told)
+    const { priority, state } = (await pageRequestOf(sql, 'CUSIP', makeCusip(1))) ?? {}
+    assert.equal([priority, state], ['lookup', 'waiting'])
+    assert.is(await requestsFor(sql, 'CUSIP', makeCusip(1)), 1)
+    const claimed = await sql`select * from figi_private.claim_requests('me', 10, 10, '1 minute')`
+    assert.is(claimed.length, 1, 'it is not dropped for being fresh')
+    const [noted] = await pageActions(sql, 10)
+    assert.equal(
+      [noted?.who, noted?.action, noted?.subject, noted?.outcome],
+      ['alice', 'retry', `CUSIP ${makeCusip(1)}`, told],
+    )
+    for (const n of [2, 3, 4]) {
+      assert.is(await actRetry(sql, me, cusip(n)), `No request for CUSIP ${makeCusip(n)} has given up.`)
+      assert.is(await requestsFor(sql, 'CUSIP', makeCusip(n)), 0)
+    }
+    await giveUp(sql, 1)
+    assert.is(await actRetry(sql, me, cusip(1)), `CUSIP ${makeCusip(1)} waits again.`)
+  }))
+
 test('every action is noted in its own transaction; what is no identifier does nothing', () =>
   read(async (sql) => {
     await actFetch(sql, { who: 'w'.repeat(1000), address: '::1' }, { type: 'CUSIP', value: '37833100' })

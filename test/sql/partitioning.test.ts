@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Sql } from 'postgres'
+import type { ISql, Sql } from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { packageRoot } from '../support/cluster.ts'
-import { withDatabase } from '../support/database.ts'
+import { withDatabase, withRollback } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { failureOf, observe, periodsOf, requestsFor, resolve } from '../support/mappings.ts'
 import { knownSecurities } from '../support/openfigi_simulator.ts'
@@ -123,6 +123,63 @@ test('changes nothing but where the rows are: laws, lookups, writers, imports an
     await sql`select public.clear_cache()`
     assert.is((await resolve(sql, 'CUSIP', makeCusip(1))).status, 'miss')
     assert.is((await sql`select figi_private.recount_mappings() as hours`)[0]?.hours, '0')
+  }))
+
+const owners = async (sql: ISql): Promise<string[]> => {
+  const rows = await sql<{ line: string }[]>`
+    select 'routine ' || p.oid::regprocedure || ' ' || p.proowner::regrole || ' ' ||
+      array(select a::text from unnest(p.proacl) a order by 1)::text as line
+    from pg_proc p where p.pronamespace in ('public'::regnamespace, 'figi_private'::regnamespace)
+    union all
+    select case c.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end || c.oid::regclass || ' ' || c.relowner::regrole
+    from pg_class c
+    where c.relnamespace in ('public'::regnamespace, 'figi_private'::regnamespace) and c.relkind in ('r', 'p', 'v', 'S')
+    order by 1`
+  return rows.map(({ line }) => line)
+}
+
+test('run by a superuser, leaves everything to its owner, who can go on', () =>
+  withRollback(async (sql) => {
+    await sql`create role keeper_of_mappings`
+    await sql`
+      do $$
+      declare
+        v_line text;
+      begin
+        for v_line in
+          select format('alter routine %s owner to keeper_of_mappings', p.oid::regprocedure)
+          from pg_proc p where p.pronamespace in ('public'::regnamespace, 'figi_private'::regnamespace)
+          union all
+          select format('alter table %s owner to keeper_of_mappings', c.oid::regclass)
+          from pg_class c
+          where c.relnamespace in ('public'::regnamespace, 'figi_private'::regnamespace) and c.relkind in ('r', 'p', 'v')
+          union all
+          select format('alter schema %I owner to keeper_of_mappings', n.nspname)
+          from pg_namespace n where n.nspname in ('public', 'figi_private')
+        loop
+          execute v_line;
+        end loop;
+      end
+      $$`
+    await observe(sql, 'CUSIP', makeCusip(1), 'OLD', '2020-01-01')
+    const before = await owners(sql)
+    const script = await readFile(join(packageRoot, 'docs', 'partitioning.sql'), 'utf8')
+    await sql.unsafe(script.replaceAll(":'partitions'", `'2'`)).simple()
+    const partitions = (line: string) => /^table security_mappings_\d /.test(line)
+    const after = await owners(sql)
+    assert.equal(
+      after.filter((line) => !partitions(line)),
+      before,
+    )
+    assert.equal(
+      after.filter(partitions),
+      ['0', '1'].map((n) => `table security_mappings_${n} keeper_of_mappings`),
+    )
+    await sql`set local role keeper_of_mappings`
+    await observe(sql, 'CUSIP', makeCusip(1), 'NEW')
+    assert.ok((await sql`select from figi_private.page_changes(10)`).length > 0)
+    await sql`alter table public.security_mappings add column of_a_later_migration integer`
+    await sql`reset role`
   }))
 
 test('stops at what is not of pgfigi, and names it', () =>

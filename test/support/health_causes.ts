@@ -188,6 +188,7 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
       says: /OpenFIGI answered 3 h ago, and requests have waited for/,
       async cause() {
         await count(sql, 'openfigi_requests', { code: '200' }, 1, '3 hours')
+        await count(sql, 'openfigi_requests', { code: 'none' }, 1)
         await sql`select public.warm_mappings('CUSIP', ${[makeCusip(9_004)]})`
         await sql`
           update figi_private.fetch_requests set requested_at = now() - interval '40 minutes'
