@@ -64,12 +64,16 @@ const inSeconds: Partial<Record<CounterName, string>> = { budget_wait_millisecon
 
 const severity = { ok: 0, warn: 1, fail: 2 } as const
 
+/** Gauges of prom-client's that are named like counters; each has a twin with its kinds, whose sum says the same. */
+const misnamed = ['handles', 'requests', 'resources'] as const
+
 /** This process's own metrics, and around them what the database says at each scrape. */
 export class Metrics {
   readonly #process = new Registry()
 
   constructor() {
     collectDefaultMetrics({ register: this.#process, prefix: 'pgfigi_' })
+    for (const name of misnamed) this.#process.removeSingleMetric(`pgfigi_nodejs_active_${name}_total`)
   }
 
   async exposition(measured: Measured): Promise<Exposition> {
