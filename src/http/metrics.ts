@@ -23,6 +23,8 @@ export interface MetricCheck {
 
 /** What the database says for `/metrics`; null where it could not be asked. */
 export interface Measured {
+  /** Whether it answers, be it with an error. */
+  readonly isUp: boolean
   readonly totals: readonly MetricTotal[] | null
   readonly gauges: readonly MetricGauge[] | null
   readonly checks: readonly MetricCheck[] | null
@@ -83,14 +85,14 @@ export class Metrics {
 }
 
 /** Totals come whole from the database: so each scrape has counters of its own, which begin at zero. */
-function registryOf({ totals, gauges, checks }: Measured): Registry {
+function registryOf({ isUp, totals, gauges, checks }: Measured): Registry {
   const registry = new Registry()
   const registers = [registry]
   new Gauge({
     name: 'pgfigi_database_up',
     help: 'Whether the database answers: 1, or 0.',
     registers,
-  }).set((checks ?? gauges ?? totals) === null ? 0 : 1)
+  }).set(isUp ? 1 : 0)
   if (totals !== null) addTotals(registry, totals)
   if (gauges !== null) addGauges(registry, gauges)
   if (checks !== null) addChecks(registry, checks)
