@@ -58,7 +58,8 @@ const causes: Readonly<Record<string, string>> = {
 
 /** Whether the database is away or lets nobody in, rather than that it answers with an error. */
 export function cannotAnswer(error: unknown): boolean {
-  return isAway(error) || hasEndedConnection(error)
+  const isAnswer = error instanceof Error && 'severity' in error
+  return !isAnswer || isAway(error) || hasEndedConnection(error)
 }
 
 /** A check that fails without anything to measure. */
