@@ -102,6 +102,11 @@ const yesOrNo = (fallback: 'true' | 'false') =>
     .refine((text) => /^(true|false|1|0|yes|no|on|off)$/i.test(text), 'must be true or false')
     .transform((text) => /^(true|1|yes|on)$/i.test(text))
 
+/** Whether that can be an address or the name of a host. */
+export function isHost(text: string): boolean {
+  return /^[\w.:-]+$/.test(text)
+}
+
 const environmentSchema = z.object({
   DATABASE_URL: databaseUrl,
   DATABASE_READ_URL: databaseUrl,
@@ -132,7 +137,7 @@ const environmentSchema = z.object({
   OPENFIGI_TIMEOUT_MS: wholeNumber(1, 600_000, 'milliseconds').default(30_000),
   PGFIGI_PAGE_HOST: z
     .string()
-    .refine((host) => /^[\w.:-]+$/.test(host), 'must be an address or a host name, such as 127.0.0.1')
+    .refine(isHost, 'must be an address or a host name, such as 127.0.0.1')
     .default('127.0.0.1'),
   PGFIGI_PAGE_PORT: wholeNumber(0, 65_535, 'a port').optional(),
   PGFIGI_PAGE_PASSWORD: z

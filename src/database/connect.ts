@@ -11,6 +11,11 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number
   /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
   readonly connectionLifetimeSeconds?: number | undefined
+  /**
+   * False where no query takes or gives an array: the driver then asks nothing of its own on a new connection, which nobody could
+   * catch where the connection is lost meanwhile.
+   */
+  readonly hasArrays?: boolean
   /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
 }
@@ -20,6 +25,7 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
   return postgres(withoutApplicationName(url), {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
+    fetch_types: options.hasArrays ?? true,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
     ...(options.connectionLifetimeSeconds === undefined
       ? {}

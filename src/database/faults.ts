@@ -49,6 +49,18 @@ export function isAway(error: unknown): boolean {
   return error instanceof DeadlineError || connectionFaults.has(code) || awayStates.test(code)
 }
 
+/** Whether the connection that gave this error is gone with it: the server answers nothing more on it. */
+export function hasEndedConnection(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const severity = 'severity' in error ? error.severity : undefined
+  return (
+    severity === 'FATAL' ||
+    severity === 'PANIC' ||
+    'syscall' in error ||
+    connectionFaults.has(codeOf(error) ?? '')
+  )
+}
+
 /**
  * The error that a person should read: with the remedy where there is one, and never with a connection string. `variable` names
  * the database that it is about.

@@ -1,6 +1,6 @@
 import type { Health, HealthCheck } from '../http/models.ts'
 import type { Sql } from './connect.ts'
-import { codeOf } from './faults.ts'
+import { codeOf, hasEndedConnection, isAway } from './faults.ts'
 
 export type HealthStatus = HealthCheck['status']
 
@@ -39,12 +39,27 @@ export function reportOf(checks: HealthCheck[]): Health {
 }
 
 /**
- * The one check that is left where health_checks cannot be asked, for this error in plain words: `migrations` where the database
- * has no such function, else `database`.
+ * The one check that is left where health_checks cannot be asked, for this error in plain words: `database` where it cannot be
+ * reached, `migrations` where it has no such function, `rights` where the role may not ask, else `health_checks`.
  */
 export function failedCheck(error: unknown, sentence: string): HealthCheck {
-  const isOutdated = ['42883', '3F000', '42P01'].includes(codeOf(error) ?? '')
-  return failing(isOutdated ? 'migrations' : 'database', sentence)
+  return failing(
+    cannotAnswer(error) ? 'database' : (causes[codeOf(error) ?? ''] ?? 'health_checks'),
+    sentence,
+  )
+}
+
+const causes: Readonly<Record<string, string>> = {
+  '42501': 'rights',
+  '42883': 'migrations',
+  '3F000': 'migrations',
+  '42P01': 'migrations',
+}
+
+/** Whether the database is away or lets nobody in, rather than that it answers with an error. */
+export function cannotAnswer(error: unknown): boolean {
+  const isAnswer = error instanceof Error && 'severity' in error
+  return !isAnswer || isAway(error) || hasEndedConnection(error)
 }
 
 /** A check that fails without anything to measure. */

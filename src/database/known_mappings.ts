@@ -3,6 +3,7 @@ import type { Identifier } from '../identifiers.ts'
 import type { Sql } from './connect.ts'
 import { instantOf, type Status } from './lookups.ts'
 import { maxAgeOf } from './max_age.ts'
+import { transaction } from './transaction.ts'
 
 /** Of resolve_mapping the columns that go beside a holding. */
 export interface KnownMapping {
@@ -80,9 +81,7 @@ export async function knownMappings(
       }
       order by wanted.place
     ) as r`
-  const [columns] = isRequesting
-    ? await query(sql)
-    : await sql.begin('read only', (transaction) => query(transaction))
+  const [columns] = isRequesting ? await query(sql) : await transaction(sql, 'read only', query)
   return identifiers.map((_, n) => ({
     ticker: columns?.tickers?.[n] ?? null,
     name: columns?.names[n] ?? null,

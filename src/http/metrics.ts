@@ -23,6 +23,8 @@ export interface MetricCheck {
 
 /** What the database says for `/metrics`; null where it could not be asked. */
 export interface Measured {
+  /** Whether it answers, be it with an error. */
+  readonly isUp: boolean
   readonly totals: readonly MetricTotal[] | null
   readonly gauges: readonly MetricGauge[] | null
   readonly checks: readonly MetricCheck[] | null
@@ -64,12 +66,16 @@ const inSeconds: Partial<Record<CounterName, string>> = { budget_wait_millisecon
 
 const severity = { ok: 0, warn: 1, fail: 2 } as const
 
+/** Gauges of prom-client's that are named like counters; each has a twin with its kinds, whose sum says the same. */
+const misnamed = ['handles', 'requests', 'resources'] as const
+
 /** This process's own metrics, and around them what the database says at each scrape. */
 export class Metrics {
   readonly #process = new Registry()
 
   constructor() {
     collectDefaultMetrics({ register: this.#process, prefix: 'pgfigi_' })
+    for (const name of misnamed) this.#process.removeSingleMetric(`pgfigi_nodejs_active_${name}_total`)
   }
 
   async exposition(measured: Measured): Promise<Exposition> {
@@ -79,14 +85,14 @@ export class Metrics {
 }
 
 /** Totals come whole from the database: so each scrape has counters of its own, which begin at zero. */
-function registryOf({ totals, gauges, checks }: Measured): Registry {
+function registryOf({ isUp, totals, gauges, checks }: Measured): Registry {
   const registry = new Registry()
   const registers = [registry]
   new Gauge({
     name: 'pgfigi_database_up',
     help: 'Whether the database answers: 1, or 0.',
     registers,
-  }).set((checks ?? gauges ?? totals) === null ? 0 : 1)
+  }).set(isUp ? 1 : 0)
   if (totals !== null) addTotals(registry, totals)
   if (gauges !== null) addGauges(registry, gauges)
   if (checks !== null) addChecks(registry, checks)

@@ -31,5 +31,7 @@ export function isForeign(headers: IncomingHttpHeaders): boolean {
 export function pathWithin(path: string | undefined): string {
   if (path === undefined || path.length > 2000 || !/^\/(?![/\\])[\x21-\x7e]*$/.test(path)) return '/'
   const url = URL.parse(path, 'http://page.invalid')
-  return url?.origin === 'http://page.invalid' ? `${url.pathname}${url.search}` : '/'
+  if (url?.origin !== 'http://page.invalid') return '/'
+  const within = `${url.pathname}${url.search}`
+  return within.startsWith('//') ? '/' : within // "/.//host" becomes "//host", which is another site
 }

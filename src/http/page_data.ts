@@ -1,6 +1,6 @@
 import { type CacheStats, cacheStats } from '../database/cache.ts'
 import { counterTotals, countsSince, gauges, sizesSince } from '../database/counting.ts'
-import { healthChecks, reportOf } from '../database/health.ts'
+import { cannotAnswer, healthChecks, reportOf } from '../database/health.ts'
 import {
   type Actor,
   actFetch,
@@ -88,12 +88,6 @@ export function createPageData({ database, latestMigration, crontab }: PageDataO
       return reportOf(await database.readPrimary((sql) => healthChecks(sql, options)))
     })
 
-  const measures = () =>
-    read('measures', async (sql) => {
-      const [totals, values] = await Promise.all([counterTotals(sql), gauges(sql)])
-      return { totals, gauges: values }
-    })
-
   return {
     health,
     overview: () =>
@@ -138,10 +132,18 @@ export function createPageData({ database, latestMigration, crontab }: PageDataO
       read('actions', async (sql) => ({ actions: (await pageActions(sql, mostRows)).map(dated) })),
     metrics: () =>
       shared.of('metrics', keptMs, async () => {
-        const [measured, checked] = await Promise.allSettled([measures(), health()])
+        // Each by itself: what one of them lacks does not hide the others.
+        const [totals, values, checked] = await Promise.allSettled([
+          read('totals', counterTotals),
+          read('gauges', gauges),
+          health(),
+        ])
         return metrics.exposition({
-          totals: measured.status === 'fulfilled' ? measured.value.totals : null,
-          gauges: measured.status === 'fulfilled' ? measured.value.gauges : null,
+          isUp: [totals, values, checked].some(
+            (read) => read.status === 'fulfilled' || !cannotAnswer(read.reason),
+          ),
+          totals: totals.status === 'fulfilled' ? totals.value : null,
+          gauges: values.status === 'fulfilled' ? values.value : null,
           checks: checked.status === 'fulfilled' ? checked.value.checks : null,
         })
       }),

@@ -2,6 +2,7 @@ import type { TransactionSql } from 'postgres'
 import { connect, type Sql } from '../database/connect.ts'
 import { within } from '../database/deadline.ts'
 import { codeOf, explained } from '../database/faults.ts'
+import { transaction } from '../database/transaction.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 
@@ -84,7 +85,7 @@ export class PageDatabase implements AsyncDisposable {
     work: Work<T>,
   ): Promise<T> {
     const pool = this.#pool(url)
-    const transaction = pool.begin(mode, async (sql) => {
+    const answered = transaction(pool, mode, async (sql) => {
       const limits = sql`
         select
           set_config('statement_timeout', ${String(statementMs)}, true),
@@ -92,10 +93,10 @@ export class PageDatabase implements AsyncDisposable {
           set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
       // Sent at once and in this order, so that what follows need not wait for the answer.
       const [, result] = await Promise.all([limits, work(asSql(sql))])
-      return { result }
+      return result
     })
     try {
-      return (await within(statementMs + marginMs, 'The database', transaction)).result
+      return await within(statementMs + marginMs, 'The database', answered)
     } catch (error) {
       if (error instanceof DeadlineError) this.#renew(url, pool)
       throw error
@@ -109,6 +110,7 @@ export class PageDatabase implements AsyncDisposable {
       max: maxConnections,
       connectionLifetimeSeconds,
       prepare: this.#options.prepare,
+      hasArrays: false,
       applicationName: 'pgfigi page',
     })
     this.#pools.set(url, pool)
@@ -123,6 +125,6 @@ export class PageDatabase implements AsyncDisposable {
 }
 
 /** The functions of src/database only query, which a transaction can as well as a pool. */
-function asSql(transaction: TransactionSql): Sql {
-  return transaction as unknown as Sql
+function asSql(sql: TransactionSql): Sql {
+  return sql as unknown as Sql
 }

@@ -61,7 +61,9 @@ export class Pages {
       isShared && notice === null
         ? await this.#made.of(name, keptMs, async () => render(frame))
         : await render(frame)
-    const token = needsToken ? reply.generateCsrf({ userInfo: ownerOfTokens(request) }) : ''
+    const token = needsToken
+      ? reply.generateCsrf({ ...ownCookie(request), userInfo: ownerOfTokens(request) })
+      : ''
     return reply.code(status).type('text/html; charset=utf-8').send(html.replaceAll(tokenPlace, token))
   }
 

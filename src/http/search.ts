@@ -65,7 +65,7 @@ async function detailsOf(sql: Sql, identifier: Identifier): Promise<IdentifierDe
   const sister = histories.slice(1).find((periods) => periods.some(hasTicker)) ?? []
   const history = own.length > 0 ? own : sister
   const current = own.find(isOpen) ?? sister.find(hasTicker)
-  const age = current ? await ageOf(sql, current.last_fetched_date) : null
+  const age = current ? await ageOf(sql, current) : null
   return {
     identifier_type: identifier.type,
     identifier_value: identifier.value,
@@ -87,16 +87,23 @@ function statusOf(current: MappingPeriod | undefined, isFresh: boolean): Identif
 const isOpen = (period: MappingPeriod) => period.end_date === null
 const hasTicker = (period: MappingPeriod) => isOpen(period) && !period.has_no_results
 
-/** By the database's setting, as lookups reckon. */
-async function ageOf(sql: Sql, fetchedAt: Date): Promise<{ stale_at: Date; is_fresh: boolean }> {
-  const [row] = await sql<[{ stale_at: Date; is_fresh: boolean }]>`
+/** By the database's setting, as lookups reckon: of the row as it is stored, since there are times that no Date can hold. */
+async function ageOf(sql: Sql, period: MappingPeriod): Promise<{ stale_at: Date; is_fresh: boolean } | null> {
+  const [row] = await sql<{ stale_at: Date; is_fresh: boolean }[]>`
     select
-      figi_private.stale_at(${fetchedAt}) as stale_at,
-      figi_private.is_fresh(${fetchedAt}, null) as is_fresh`
-  return row
+      figi_private.stale_at(m.last_fetched_date) as stale_at,
+      figi_private.is_fresh(m.last_fetched_date, null) as is_fresh
+    from public.mapping_history(${period.identifier_type}, ${period.identifier_value}) m
+    where m.id = ${period.id}`
+  return row ?? null
 }
 
 function periodOf(period: MappingPeriod): Period {
   const { id, identifier_type, identifier_value, alternatives, ...rest } = dated(period)
-  return { ...rest, alternatives: alternatives as Period['alternatives'] }
+  return { ...rest, alternatives: alternatives?.filter(isObject) ?? null }
+}
+
+/** Who writes rows by SQL may put anything into the array. */
+function isObject(listing: unknown): listing is Record<string, unknown> {
+  return typeof listing === 'object' && listing !== null && !Array.isArray(listing)
 }

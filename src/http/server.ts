@@ -7,6 +7,7 @@ import rateLimit from '@fastify/rate-limit'
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { App, Parts } from './app.ts'
+import { answerClientError } from './client_errors.ts'
 import { isForPrograms, keepDoor } from './doorkeeper.ts'
 import { failureOf, Refusal } from './failure.ts'
 import { describeApi } from './openapi.ts'
@@ -52,6 +53,7 @@ export async function createServer(
     logController,
     genReqId: requestIdOf,
     requestIdHeader: false,
+    clientErrorHandler: (error, socket) => answerClientError(logger, error, socket),
     rewriteUrl: ({ url = '/' }) => (isDecodable(pathOf(url)) ? url : '/not-found'),
     forceCloseConnections: 'idle',
     trustProxy: false,

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { getPriority } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { run, start, withInstallation } from './pgfigi.ts'
+import { run, serverOf, start, withHome, withInstallation } from './pgfigi.ts'
 
 test('serve prints the address, shows the page, steps back behind others, and stops at SIGTERM', () =>
   withInstallation(async ({ env }) => {
@@ -28,6 +28,28 @@ test('serve prints the address, shows the page, steps back behind others, and st
       new URL(env.DATABASE_URL ?? '').password,
     ])
       assert.not.match(stderr, secret)
+  }))
+
+test('an empty host counts as not given, and what is no host is refused', () =>
+  withInstallation(async ({ env }) => {
+    const refused = await run(['serve', '--host', 'no host', '--port', '0'], { env })
+    assert.is(refused.code, 2)
+    assert.match(refused.stderr, 'address or a host name')
+    const service = start(['serve', '--host', '', '--port', '0'], { env })
+    await service.firstLine(/^Page {2}(http:\/\/127\.0\.0\.1:\d+)$/)
+    service.child.kill('SIGTERM')
+    assert.is((await service.ended).code, 0)
+  }))
+
+test('the embedded PostgreSQL does not step back with the page', () =>
+  withHome(async (home) => {
+    const service = start(['serve', '--port', '0'], { env: { PGFIGI_HOME: home } })
+    await service.firstLine(/^Page {2}(http:.*)$/)
+    const server = await serverOf(home)
+    assert.ok(server)
+    assert.is(getPriority(server), getPriority(process.pid))
+    service.child.kill('SIGTERM')
+    assert.is((await service.ended).code, 0)
   }))
 
 test('a port in use is told in a sentence, and so are a page that nothing guards and a database that is away', async () => {

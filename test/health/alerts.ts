@@ -53,6 +53,6 @@ export async function evaluateAlerts(scraped: Statuses, mended: Statuses, expect
   await withPromtool(async (folder, run) => {
     // JSON is YAML, too.
     await writeFile(join(folder, 'seen.test.yml'), JSON.stringify(rules))
-    await run('test', 'rules', 'seen.test.yml')
+    await run(['test', 'rules', 'seen.test.yml'])
   })
 }

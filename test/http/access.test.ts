@@ -155,6 +155,8 @@ test('the login takes the password or the token, for a session of this browser a
 
 test('over TLS, by the word of a proxy, the cookies go over TLS alone', () =>
   withPage({ password }, async ({ ask, csrfOf }) => {
+    const overTls = await ask('/login', { headers: { 'x-forwarded-proto': 'https' } })
+    assert.match(String(overTls.headers['set-cookie']), /^pgfigi_csrf=.*; Secure;/)
     const form = { password, csrf: await csrfOf('/login') }
     const { headers } = await ask('/login', { form, headers: { 'x-forwarded-proto': 'https' } })
     assert.match(String([headers['set-cookie']].flat().at(-1)), '; Secure;')
@@ -199,6 +201,13 @@ test('a form leads back to the page itself alone', () => {
     '/a b',
     '/\n/evil.example',
     `/${'a'.repeat(3000)}`,
+    '/.//evil.example',
+    '/..//evil.example',
+    '/a/../..//evil.example',
+    '/%2e//evil.example',
+    '/./\\evil.example',
+    '/.\\/evil.example',
+    '/..\\\\evil.example',
   ])
     assert.is(pathWithin(path), '/')
 })

@@ -20,6 +20,7 @@ export interface ServeOptions {
   readonly host?: string
   readonly allowActions?: boolean
   readonly pace?: PaceOptions
+  readonly logLevel?: 'debug' | 'trace'
 }
 
 export interface Asked {
@@ -56,7 +57,7 @@ export interface Visit {
 /** Serves a page on a free port for as long as the work takes. */
 export async function withPage(options: ServeOptions, work: (visit: Visit) => Promise<void>): Promise<void> {
   const lines: string[] = []
-  const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) })
+  const logger = pino({ level: options.logLevel ?? 'debug' }, { write: (line) => lines.push(line) })
   const config = parseConfig({
     DATABASE_READ_URL: options.readUrl,
     PGFIGI_PREPARE: String(options.prepare ?? true),

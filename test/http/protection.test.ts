@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { visitTo, withPage } from './pages.ts'
@@ -143,6 +144,20 @@ test('the log has a line a request, by its id, and neither what was searched for
     )
     for (const secret of ['canary', password, visit.cookies.get('pgfigi_session') ?? 'none'])
       assert.not.match(visit.log(), secret)
+  }))
+
+test('what is no request is logged without what it holds', () =>
+  withPage({ logLevel: 'trace' }, async ({ url, log }) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname)
+    socket.end('GET / HTTP/1.1\r\nAuthorization: Bearer token-of-a-test\r\nno header\r\n\r\n')
+    let answer = ''
+    for await (const piece of socket.setEncoding('utf8')) answer += piece
+    assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/)
+    assert.equal(JSON.parse(answer.split('\r\n\r\n')[1] ?? ''), { error: 'Bad Request.' })
+    assert.match(log(), '"reason":"HPE_INVALID_HEADER_TOKEN"')
+    for (const held of ['token-of-a-test', 'rawPacket', Buffer.from('Bearer').join()])
+      assert.not.match(log(), held)
   }))
 
 test.run()

@@ -98,6 +98,29 @@ test('a search finds an identifier as it is and was, under its sister, and the b
     }),
   ))
 
+test('rows that hold what nobody would write are shown all the same', () =>
+  withMappings(async ({ url, sql }) => {
+    const odd = [
+      ['594918104', '0044-03-15 BC', '[]'],
+      ['02079K305', '50000-01-01', '[1, "x", null, [2], {"ticker": {"toString": 1}, "name": "Rival"}]'],
+    ] as const
+    await sql`delete from public.security_mappings where identifier_value = '594918104'`
+    for (const [value, at, alternatives] of odd)
+      await sql`
+        insert into public.security_mappings (identifier_type, identifier_value, ticker, start_date, last_fetched_date, alternatives)
+        values ('CUSIP', ${value}, 'ODD', '0045-01-01 BC', ${at}::text::timestamptz, ${alternatives}::text::jsonb)`
+    await withPage({ url }, async ({ ask }) => {
+      for (const path of ['/search?q=594918104', '/search?q=02079K305', '/search?q=ODD', '/changes', '/']) {
+        assert.is((await ask(path)).status, 200, path)
+      }
+      const { identifier } = (await ask('/api/v1/search?q=02079K305')).json.found
+      assert.equal(identifier.current.alternatives, [{ ticker: { toString: 1 }, name: 'Rival' }])
+      assert.is(identifier.current.last_fetched_date, '9999-12-31T23:59:59.999Z')
+      assert.is((await ask('/api/v1/search?q=594918104')).json.found.identifier.status, 'stale')
+      assert.match((await ask('/search?q=02079K305')).text, 'Rival')
+    })
+  }))
+
 test('readyz and metrics tell what the checks and the counters say', () =>
   withMappings(async ({ url, sql }) => {
     await sql`select figi_private.add_counts(${JSON.stringify([

@@ -53,4 +53,43 @@ test('a role of the monitors reads everything on the page, and one of the worker
   }
 })
 
+test('what a role may not read is told as such, and hides nothing else', async () => {
+  const user = `pgfigi_test_poor_${process.pid}`
+  try {
+    await withDatabase(async ({ sql, url }) => {
+      await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8'))
+      await sql.unsafe(`create role ${user} login password 'secret' in role pgfigi_monitor`)
+      const own = Object.assign(new URL(url), { username: user, password: 'secret' }).href
+      const refuse = (name: string) =>
+        sql.unsafe(`revoke execute on function ${name} from public, pgfigi_monitor`)
+      await refuse('figi_private.gauges()')
+      await withPage({ url: own }, async ({ ask }) => {
+        const { text } = await ask('/metrics')
+        assert.match(text, 'pgfigi_database_up 1')
+        assert.match(text, '# TYPE pgfigi_lookups_total counter')
+        assert.match(text, 'pgfigi_health_check_status{check="laws"} 0')
+        const front = await ask('/')
+        assert.is(front.status, 200)
+        assert.match(front.text, 'id="check-laws"')
+        assert.match(front.text, 'lacks a right')
+        assert.match(front.text, 'class="chart')
+      })
+      await refuse('public.health_checks(boolean, text)')
+      await withPage({ url: own }, async ({ ask }) => {
+        const { checks } = (await ask('/readyz')).json
+        assert.equal([checks.length, checks[0].name], [1, 'rights'])
+        assert.match(checks[0].sentence, 'lacks a right')
+        assert.match((await ask('/metrics')).text, 'pgfigi_database_up 1')
+        assert.match((await ask('/')).text, 'href="/runbooks/page"')
+      })
+    })
+    await withPage({}, async ({ ask }) => {
+      assert.match((await ask('/')).text, 'href="/runbooks/database"')
+      assert.match((await ask('/metrics')).text, 'pgfigi_database_up 0')
+    })
+  } finally {
+    await withAdmin((sql) => sql`drop role if exists ${sql(user)}`)
+  }
+})
+
 test.run()

@@ -3,6 +3,7 @@ import { gaugeDefinitions, Metrics } from '../../src/http/metrics.ts'
 /** Every name that /metrics may show, as queries write them. */
 export async function metricNames(): Promise<Set<string>> {
   const { text } = await new Metrics().exposition({
+    isUp: true,
     totals: [],
     gauges: Object.entries(gaugeDefinitions).map(([gauge, { labels }]) => ({
       gauge,

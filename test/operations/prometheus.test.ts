@@ -2,7 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { withPage } from '../http/pages.ts'
 import { packageRoot } from '../support/cluster.ts'
+import { withDatabase } from '../support/database.ts'
 import { readAlerts } from './alerts.ts'
 import { metricNames } from './metric_names.ts'
 import { withPromtool } from './promtool.ts'
@@ -31,8 +33,8 @@ const expressionsOf = (panels: readonly Panel[]) =>
 test('the rules are right, and each alert fires and clears', () =>
   withPromtool(async (_, run) => {
     const rules = (await readAlerts()).length
-    assert.match(await run('check', 'rules', 'alerts.yml'), `SUCCESS: ${rules} rules found`)
-    assert.match(await run('test', 'rules', 'alerts.test.yml'), 'SUCCESS')
+    assert.match(await run(['check', 'rules', 'alerts.yml']), `SUCCESS: ${rules} rules found`)
+    assert.match(await run(['test', 'rules', 'alerts.test.yml']), 'SUCCESS')
   }))
 
 test('an alert that does not fire is found', () =>
@@ -46,7 +48,7 @@ test('an alert that does not fire is found', () =>
     }
     await change('alerts.test.yml', /^ {2}- name: laws$[\s\S]*(?=^ {2}- name: bloat$)/m, '') // to be quick
     await change('alerts.yml', '{check="bloat"} == 2', '{check="bloat"} == 3')
-    assert.match(await run('test', 'rules', 'alerts.test.yml').catch(String), /FAILED[\s\S]*PgfigiBloat/)
+    assert.match(await run(['test', 'rules', 'alerts.test.yml']).catch(String), /FAILED[\s\S]*PgfigiBloat/)
   }))
 
 test('each alert is tried', async () => {
@@ -60,7 +62,7 @@ test('each alert is tried', async () => {
 test('the example of a configuration is right', () =>
   withPromtool(async (folder, run) => {
     await writeFile(join(folder, 'pgfigi_page_token'), 'token')
-    assert.match(await run('check', 'config', 'prometheus.yml'), 'is valid prometheus config file')
+    assert.match(await run(['check', 'config', 'prometheus.yml']), 'is valid prometheus config file')
   }))
 
 test('alerts and panels name only what /metrics shows', async () => {
@@ -74,6 +76,17 @@ test('alerts and panels name only what /metrics shows', async () => {
     }
   }
 })
+
+test('what /metrics shows is as Prometheus wants it', () =>
+  withPromtool(async (_folder, run) =>
+    withDatabase(async ({ url }) =>
+      withPage({ url }, async ({ ask }) => {
+        const { text } = await ask('/metrics')
+        assert.match(text, 'pgfigi_database_up 1')
+        assert.is(await run(['check', 'metrics'], text), '')
+      }),
+    ),
+  ))
 
 test('the dashboard shows every counter and gauge of pgfigi', async () => {
   const shown = expressionsOf((await readDashboard()).panels).join('\n')
@@ -95,7 +108,7 @@ test('every query of the dashboard can be parsed', () =>
       join(folder, 'panels.yml'),
       `groups:\n  - name: panels\n    rules:\n${rules.join('\n')}\n`,
     )
-    assert.match(await run('check', 'rules', 'panels.yml'), `SUCCESS: ${rules.length} rules found`)
+    assert.match(await run(['check', 'rules', 'panels.yml']), `SUCCESS: ${rules.length} rules found`)
   }))
 
 test('the dashboard asks which data source it is to read', async () => {

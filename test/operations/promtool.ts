@@ -7,8 +7,8 @@ import { packageRoot } from '../support/cluster.ts'
 
 const execute = promisify(execFile)
 
-/** Runs promtool in that folder; what it prints. Rejects with that where it is not content. */
-export type Promtool = (...args: string[]) => Promise<string>
+/** Runs promtool in that folder, with an input where it reads one; what it prints. Rejects with that where it is not content. */
+export type Promtool = (args: readonly string[], input?: string) => Promise<string>
 
 /** Runs Prometheus' own tool in a folder with a copy of docs/prometheus; says so where there is none. */
 export async function withPromtool(work: (folder: string, run: Promtool) => Promise<void>): Promise<void> {
@@ -20,9 +20,11 @@ export async function withPromtool(work: (folder: string, run: Promtool) => Prom
   const folder = await mkdtemp(join(tmpdir(), 'prometheus-'))
   try {
     await cp(join(packageRoot, 'docs', 'prometheus'), folder, { recursive: true })
-    await work(folder, async (...args) => {
+    await work(folder, async (args, input = '') => {
       try {
-        const { stdout, stderr } = await execute('promtool', args, { cwd: folder, timeout: 60_000 })
+        const running = execute('promtool', args, { cwd: folder, timeout: 60_000 })
+        running.child.stdin?.end(input)
+        const { stdout, stderr } = await running
         return `${stdout}${stderr}`
       } catch (error) {
         const { stdout, stderr } = error as { stdout?: string; stderr?: string }

@@ -36,8 +36,8 @@ async function serve(flags: PageFlags, context: Context): Promise<number> {
   const config = withPageFlags(await context.config(), flags)
   requireGuarded(config.page)
   const logger = createLogger(config)
-  yieldToOthers()
   await using database = await openDatabase(config, logger)
+  yieldToOthers() // after the embedded PostgreSQL has started, which would step back with it
   context.signal.throwIfAborted()
   await using page = await startPage(config, database.url, {
     allowActions: flags.allowActions ?? false,

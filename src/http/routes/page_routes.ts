@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { failedCheck, reportOf } from '../../database/health.ts'
 import type { App, Parts } from '../app.ts'
-import { Refusal } from '../failure.ts'
+import { failureOf, Refusal } from '../failure.ts'
 import { readRunbook } from '../runbooks.ts'
 import { searchTerm } from '../search.ts'
 import { changesPage } from '../views/changes.ts'
@@ -20,10 +21,12 @@ export function addPageRoutes(app: App, { data, pages }: Parts): void {
   app.get('/', { schema: { hide: true, querystring: chosenRange } }, async (request, reply) => {
     const { range } = request.query
     const render = async (frame: Frame) => {
+      const orSentence = (error: unknown) => failureOf(error).sentence
+      // What cannot be read is told in its place: nothing hides the health, which says why.
       const [health, overview, charts] = await Promise.all([
-        data.health(),
-        data.overview(),
-        data.charts(range),
+        data.health().catch((error) => reportOf([failedCheck(error, orSentence(error))])),
+        data.overview().catch(orSentence),
+        data.charts(range).catch(orSentence),
       ])
       return overviewPage({ health, overview, charts, range }, frame)
     }

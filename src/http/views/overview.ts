@@ -5,19 +5,25 @@ import { chart } from './chart.ts'
 import type { Frame } from './frame.ts'
 import { healthSection } from './health_section.ts'
 import { layout } from './layout.ts'
+import { shownSentence } from './shown_text.ts'
 import { emptyState } from './table.ts'
 import { tiles } from './tiles.ts'
 
+/** Each a sentence where it cannot be read. */
 export interface OverviewModel {
   readonly health: Health
-  readonly overview: Overview
-  readonly charts: readonly Chart[]
+  readonly overview: Overview | string
+  readonly charts: readonly Chart[] | string
   readonly range: Range
 }
 
 /** The front page: what is not well, how much there is, what has happened. */
 export function overviewPage({ health, overview, charts, range }: OverviewModel, frame: Frame): string {
-  const isEmpty = overview.total_cached === 0 && overview.history_rows === 0 && overview.pending === 0
+  const isEmpty =
+    typeof overview !== 'string' &&
+    overview.total_cached === 0 &&
+    overview.history_rows === 0 &&
+    overview.pending === 0
   return layout(
     {
       title: 'Overview',
@@ -25,14 +31,19 @@ export function overviewPage({ health, overview, charts, range }: OverviewModel,
       hasCharts: true,
       body: html`!${healthSection(health)}
 !${isEmpty ? nothingKnown : ''}
-!${tiles(overview)}
+!${typeof overview === 'string' ? missing(overview) : tiles(overview)}
 <section class="charts" aria-labelledby="charts-title">
 <div class="heading"><h2 id="charts-title">What has happened</h2>!${rangeLinks(range)}</div>
-<div class="grid">!${charts.map(chart)}</div>
+!${typeof charts === 'string' ? missing(charts) : html`<div class="grid">!${charts.map(chart)}</div>`}
 </section>`,
     },
     frame,
   )
+}
+
+/** In place of figures that cannot be read. */
+function missing(sentence: string): string {
+  return html`<p class="message">!${shownSentence(sentence)}</p>`
 }
 
 const nothingKnown = emptyState(

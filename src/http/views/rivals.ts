@@ -22,5 +22,6 @@ export function rivalsTable(listings: readonly Listing[]): string {
 
 function textOf(listing: Listing, key: string): string | null {
   const value = listing[key]
-  return value === undefined || value === null ? null : String(value)
+  if (value === undefined || value === null) return null
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
