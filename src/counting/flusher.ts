@@ -1,5 +1,5 @@
 import { within } from '../database/deadline.ts'
-import { codeOf } from '../database/faults.ts'
+import { codeOf, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import type { Count, Tally } from './tally.ts'
 
@@ -51,6 +51,8 @@ export class Flusher {
   #unsettled = 0
   #restsUntil = Number.NEGATIVE_INFINITY
   #hasBeenTold = false
+  /** In a row, other than for want of a right. */
+  #refusals = 0
   #isKnown = false
   #closed: Promise<void> | null = null
 
@@ -92,6 +94,7 @@ export class Flusher {
       try {
         await this.#write(this.#uncertain)
         this.#isKnown = true
+        this.#refusals = 0
         this.#uncertain = null
       } catch (error) {
         this.#excuse(error)
@@ -133,6 +136,19 @@ export class Flusher {
           'The database takes no counts: nothing is counted there',
         )
       this.#hasBeenTold = true
+    } else this.#excuseUnknown(error, reason)
+  }
+
+  /** A database that is away is told of elsewhere; what else repeats, an operator has to hear of, once. */
+  #excuseUnknown(error: unknown, reason: string): void {
+    const { logger, isHeartbeat } = this.#options
+    this.#refusals = isAway(error) ? 0 : this.#refusals + 1
+    if (isHeartbeat && this.#refusals >= 2 && !this.#hasBeenTold) {
+      this.#hasBeenTold = true
+      logger.warn(
+        { reason },
+        'The database does not take counts and signs of life of this worker; they are kept and tried again',
+      )
     } else logger.debug({ reason }, 'Counts could not be written; they are kept and tried again')
   }
 

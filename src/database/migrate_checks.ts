@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
+import { codeOf } from './faults.ts'
 import type { CommittedMigration } from './migrations_folder.ts'
 
 export interface AppliedMigration {
@@ -10,8 +11,25 @@ export interface AppliedMigration {
 
 const OLDEST_SERVER = 14
 
-/** What graphile-migrate has recorded in this database, in order; nothing where it never was. */
+/**
+ * What graphile-migrate has recorded in this database, in order; nothing where it never was. A role without the right to read
+ * it gets a MigrationError.
+ */
 export async function appliedMigrations(sql: Sql): Promise<AppliedMigration[]> {
+  try {
+    return await recordedMigrations(sql)
+  } catch (cause) {
+    if (codeOf(cause) !== '42501') throw cause
+    throw new MigrationError(
+      'missing_rights',
+      `The role that DATABASE_URL names may not read which migrations are applied (${(cause as Error).message}): ` +
+        'let the owner run docs/grants.sql, which gives workers that right. Migrations themselves run as the owner.',
+      { cause },
+    )
+  }
+}
+
+async function recordedMigrations(sql: Sql): Promise<AppliedMigration[]> {
   const [table] = await sql<[{ exists: boolean }]>`
     select to_regclass('graphile_migrate.migrations') is not null as exists`
   if (!table.exists) return []

@@ -77,6 +77,14 @@ export function migrationFault(cause: unknown, url: string): MigrationError {
       { cause },
     )
   }
+  if (code === '2BP01') {
+    return new MigrationError(
+      'in_use',
+      `The migration of ${where} replaces what something of yours is built on: ${dependentsOf(cause)}. ` +
+        'Drop it, migrate, and create it again. Nothing was changed by that migration.',
+      { cause },
+    )
+  }
   if (message.includes('Failed to get exclusive lock')) {
     return new MigrationError('busy', `graphile-migrate is at work on ${where}: try again when it is done.`, {
       cause,
@@ -92,6 +100,13 @@ export function migrationFault(cause: unknown, url: string): MigrationError {
   return new MigrationError('failed', `The migration of ${where} failed and was rolled back: ${message}`, {
     cause,
   })
+}
+
+/** What the server says depends on it, each once. */
+function dependentsOf(error: unknown): string {
+  const detail = error instanceof Error && 'detail' in error ? error.detail : undefined
+  const lines = typeof detail === 'string' ? detail.split('\n') : [messageOf(error)]
+  return [...new Set(lines)].join('; ')
 }
 
 /** Never with the password. */

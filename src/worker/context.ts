@@ -26,13 +26,25 @@ export interface ContextOptions {
 
 let shared: Promise<WorkerContext> | null = null
 
+/** The one that was made from the environment. */
+let own: Promise<WorkerContext> | null = null
+
 /** The context of this process; made from the environment where nobody has made one before, as under plain graphile-worker. */
 export function workerContext(): Promise<WorkerContext> {
-  shared ??= fromEnvironment().catch((error) => {
+  if (shared) return shared
+  own = fromEnvironment().catch((error) => {
     shared = null
+    own = null
     throw error
   })
+  shared = own
   return shared
+}
+
+/** Closes the context that was made from the environment, which nobody else knows of; one that somebody opened is theirs to close. */
+export async function closeOwnContext(): Promise<void> {
+  const context = await own
+  if (context && context === (await shared)) await context.close()
 }
 
 /** Makes the context that the tasks of this process will use. */

@@ -155,6 +155,26 @@ test('leaves a database that refuses counts alone, says so once and not aloud, a
     { restMs: 200 },
   ))
 
+test('a worker warns once of what the database refuses again and again, and not of one that is away', async () => {
+  const outcomes = ['57P01', '57P01', '25006', '25006', '25006', '55000'].map(fault)
+  const warningsOf = async (isHeartbeat: boolean) => {
+    const counts: number[] = []
+    await staged(
+      outcomes,
+      async ({ flusher, logger }) => {
+        for (const _ of outcomes) {
+          await flusher.flush()
+          counts.push(logger.messages('warn').length)
+        }
+      },
+      { isHeartbeat },
+    )
+    return counts
+  }
+  assert.equal(await warningsOf(true), [0, 0, 0, 1, 1, 1])
+  assert.equal(await warningsOf(false), [0, 0, 0, 0, 0, 0])
+})
+
 test('does not try counts again that the database takes for nonsense', () =>
   staged([fault('PF002')], async ({ flusher, attempts, logger, answer }) => {
     answer('a code that nobody knows')

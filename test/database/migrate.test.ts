@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Sql } from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { migrateUp, migrationHistory, migrationStatus } from '../../src/database/migrate.ts'
+import { migrateUp, migrationHistory, migrationStatus, requireMigrated } from '../../src/database/migrate.ts'
 import { checkBefore } from '../../src/database/migrate_checks.ts'
 import { libpqUrl } from '../../src/database/migrate_connection.ts'
 import { migrationsFolder } from '../../src/database/migrations_folder.ts'
@@ -134,6 +134,42 @@ test('a migration that fails leaves nothing of itself, and keeps those before it
       await sql`select to_regclass('ours.more') as more, to_regclass('ours.things')::text as things`
     assert.equal({ ...row }, { more: null, things: 'ours.things' })
     assert.equal((await migrationStatus(url, options)).pending, ['000002-a-broken-one'])
+  }))
+
+test('what somebody has built on what a migration replaces is named, with what to do', () =>
+  withEmptyDatabase(async ({ sql, url }) => {
+    const replacing: Draft = { message: 'a replacement', body: 'drop table ours.things' }
+    await migrateUp(url, { folder: await folderOf(first) })
+    await sql`create view public.report as select * from ours.things`
+    const options = { folder: await folderOf(first, replacing) }
+    const error = await failure(migrateUp(url, options))
+    assert.is(error.fault, 'in_use')
+    assert.match(error.message, 'view report depends on table ours.things')
+    assert.match(error.message, 'Drop it, migrate, and create it again')
+    await sql`drop view public.report`
+    assert.equal(await migrateUp(url, options), ['000002-a-replacement'])
+  }))
+
+test('a role that may not read which migrations are applied is told so', () =>
+  withEmptyDatabase(async ({ sql, url }) => {
+    const role = `pgfigi_blind_${process.pid}`
+    await withAdmin((admin) => admin`create role ${admin(role)} login password 'blind'`)
+    try {
+      const options = { folder: await folderOf(first) }
+      await migrateUp(url, options)
+      const blind = Object.assign(new URL(url), { username: role, password: 'blind' }).href
+      for (const grant of ['usage on schema graphile_migrate', 'select on graphile_migrate.migrations']) {
+        const error = await failure(requireMigrated(blind, options))
+        assert.is(error.fault, 'missing_rights')
+        assert.match(error.message, 'may not read which migrations are applied')
+        assert.match(error.message, 'docs/grants.sql')
+        await sql.unsafe(`grant ${grant} to ${role}`)
+      }
+      await requireMigrated(blind, options)
+    } finally {
+      await sql.unsafe(`drop owned by ${role} cascade`)
+      await withAdmin((admin) => admin`drop role ${admin(role)}`)
+    }
   }))
 
 test('a role without the right to create is told what to grant, and nothing is changed', () =>

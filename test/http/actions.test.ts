@@ -64,10 +64,17 @@ test('work for programs by a bearer token, one by one and all at once', () =>
       assert.match(await act('retry', apple), 'CUSIP 037833100 waits again.')
       assert.match(await act('retry-all', {}), '2 requests wait again.')
       assert.match(await act('unlock', {}), 'No job is held by a dead worker.')
+      const path = '/api/v1/actions/unlock'
+      const typed = { ...bearer, 'content-type': 'application/json' }
+      for (const headers of [bearer, typed])
+        assert.is((await ask(path, { method: 'POST', headers, body: '' })).status, 200, 'it needs no body')
+      const empty = await ask('/api/v1/actions/fetch', { method: 'POST', headers: typed, body: '' })
+      assert.is(empty.status, 400)
+      assert.match(empty.json.error, 'The body is empty')
       const { actions } = (await ask('/api/v1/actions', { headers: bearer })).json
       assert.equal(
         actions.map(({ who, action }: { who: string; action: string }) => `${who} ${action}`),
-        ['token unlock', 'token retry_all', 'token retry'],
+        ['token unlock', 'token unlock', 'token unlock', 'token retry_all', 'token retry'],
       )
       const waiting = (await ask('/api/v1/requests', { headers: bearer })).json.requests
       assert.is(waiting.length, 3)

@@ -186,6 +186,12 @@ test('the API describes itself, every operation with what it answers', () =>
       for (const { content } of Object.values(operation.responses))
         assert.ok(Object.hasOwn(content, 'application/json'))
     }
+    for (const name of ['retry-all', 'unlock'])
+      assert.is(paths[`/api/v1/actions/${name}`].post.requestBody, undefined, 'they need no body')
+    assert.ok(paths['/api/v1/actions/fetch'].post.requestBody)
+    for (const path of [...named, ...actions])
+      for (const { responses } of Object.values(paths[path]) as { responses: object }[])
+        for (const status of ['413', '415', '500']) assert.ok(Object.hasOwn(responses, status), path)
     const { schema } = paths['/api/v1/overview'].get.responses['200'].content['application/json']
     assert.match(schema.properties.hit_rate_1h.description, '0 to 1')
   }))

@@ -37,9 +37,21 @@ test('times are absolute in UTC, and relative', () => {
   assert.is(utc(now), '2026-11-22 17:41 UTC')
   assert.is(utc(new Date('2022-06-09T00:00:00Z')), '2022-06-09')
   assert.equal(
-    [0, 1, 59, 180, 7200, 86_400 * 3, 86_400 * 400, -86_400 * 3].map((seconds) =>
-      ago(new Date(before(seconds)), now),
-    ),
+    [
+      0,
+      1,
+      59,
+      180,
+      7200,
+      86_400 * 3,
+      86_400 * 60,
+      86_400 * 90,
+      86_400 * 91,
+      86_400 * 400,
+      86_400 * 730,
+      86_400 * 1000,
+      -86_400 * 3,
+    ].map((seconds) => ago(new Date(before(seconds)), now)),
     [
       'now',
       '1 second ago',
@@ -47,7 +59,12 @@ test('times are absolute in UTC, and relative', () => {
       '3 minutes ago',
       '2 hours ago',
       '3 days ago',
-      '1 year ago',
+      '60 days ago',
+      '90 days ago',
+      '3 months ago',
+      '13 months ago',
+      '2 years ago',
+      '3 years ago',
       'in 3 days',
     ],
   )

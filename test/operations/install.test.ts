@@ -6,9 +6,12 @@ import * as assert from 'uvu/assert'
 import { dumpSchema } from '../../scripts/schema_dump.ts'
 import { migrateUp } from '../../src/database/migrate.ts'
 import { migrateDown } from '../../src/database/migrate_down.ts'
+import { spawnCommand } from '../support/child.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { withAdmin, withEmptyDatabase } from '../support/database.ts'
 import { failureOf, resolve } from '../support/mappings.ts'
+import { knownSecurities, withSimulator } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
 import { blocksOf, pagesOf } from './pages.ts'
 
 const test = suite('installing beside tables of one’s own, and leaving')
@@ -65,6 +68,7 @@ test('a plain owner installs it by the page, and taking it out leaves what was t
         const failure = await failureOf(worker`select from public.security_mappings`)
         assert.match(failure?.message ?? '', 'permission denied')
       })
+      await asRole(url, 'figi_worker', (sql, roleUrl) => fetchesByWorker(sql, roleUrl))
 
       for (const role of ['figi_worker', 'figi_page']) await sql`drop role ${sql(ofOurOwn(role))}`
       const [libraries = '', ...roles] = await commandsOfLeaving()
@@ -87,6 +91,25 @@ test('a plain owner installs it by the page, and taking it out leaves what was t
       await dropRoles(sql)
     }
   }))
+
+/** The worker's process, as its unit starts it, has an answer for what was asked. */
+async function fetchesByWorker(sql: Sql, url: string): Promise<void> {
+  await withSimulator({ limit: { requests: 1000, windowMs: 1000 } }, async (simulator) => {
+    await using worker = spawnCommand(process.execPath, [join(packageRoot, 'bin', 'pgfigi.js'), 'worker'], {
+      DATABASE_URL: url,
+      OPENFIGI_API_KEY: 'key',
+      OPENFIGI_API_URL: simulator.url,
+      OPENFIGI_AUTO_REFRESH_STALE: 'true',
+    })
+    await until(
+      'the worker has fetched it',
+      async () => (await resolve(sql, 'CUSIP', knownSecurities.apple.key)).status === 'hit',
+    ).catch((error) => {
+      throw new Error(`${error.message}\n${worker.output()}`)
+    })
+    assert.is(await worker.end('SIGTERM'), 0, worker.output())
+  })
+}
 
 async function dropRoles(sql: Sql): Promise<void> {
   for (const name of [

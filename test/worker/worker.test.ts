@@ -135,9 +135,19 @@ test('runs under plain graphile-worker, too, and ends at SIGTERM', () =>
     assert.is(await statusOf(sql, apple.key), 'miss')
     const ms = await until('it is a hit', async () => (await statusOf(sql, apple.key)) === 'hit')
     console.log(`\n    a hit after ${Math.round(ms)} ms under the command line of graphile-worker`)
+    const processes = async () => (await sql`select from figi_private.processes`).length
+    assert.is(await processes(), 1)
+    // Counted, but not written before the next five seconds are over.
     const asked = performance.now()
     await worker.end('SIGTERM')
     assert.ok(performance.now() - asked < 30_000)
+    assert.is(await processes(), 0, 'its row is gone')
+    const [counted] = await sql<[{ total: number }]>`
+      select coalesce(sum(total), 0)::int as total
+      from figi_private.counter_totals()
+      where counter = 'worker_jobs'
+        and labels ->> 'task' = 'fetch_mappings'`
+    assert.ok(counted.total >= 2, 'its last counts are written')
     assert.not.match(worker.output(), 'rror')
     assert.equal((await sql`select from figi_private.fetch_requests`).length, 0)
   }))

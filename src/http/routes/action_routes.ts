@@ -21,13 +21,15 @@ export function addActionRoutes(app: App, parts: Parts): void {
       throw new Refusal(403, 'This page only shows: start it with --allow-actions for its buttons to work.')
   }
 
+  allowEmptyBodies(app)
+
   for (const [name, act] of Object.entries({ fetch: data.fetch, retry: data.retry })) {
     addForm(name, onOne, ({ body, actor }) => act(actor, identifierOf(body)))
     addApi(name, onOne, ({ body, actor }) => act(actor, identifierOf(body)))
   }
   for (const [name, act] of Object.entries({ 'retry-all': data.retryAll, unlock: data.unlock })) {
     addForm(name, z.object({}), ({ actor }) => act(actor))
-    addApi(name, z.object({}).nullish(), ({ actor }) => act(actor))
+    addApi(name, null, ({ actor }) => act(actor))
   }
 
   /** What came of it, and no page of before is shown any more. */
@@ -59,9 +61,10 @@ export function addActionRoutes(app: App, parts: Parts): void {
     )
   }
 
+  /** A body of null: none is needed, and what comes is not looked at. */
   function addApi<Body extends z.ZodType>(
     name: string,
-    body: Body,
+    body: Body | null,
     work: (given: { body: z.infer<Body>; actor: Actor }) => Promise<string>,
   ): void {
     app.post(
@@ -72,7 +75,7 @@ export function addActionRoutes(app: App, parts: Parts): void {
         schema: {
           tags: ['actions'],
           summary: summaries[name] ?? '',
-          body,
+          ...(body && { body }),
           response: { 200: actionOutcome, ...failures },
         },
       },
@@ -81,6 +84,15 @@ export function addActionRoutes(app: App, parts: Parts): void {
       }),
     )
   }
+}
+
+/** Programs name the type of a body that they do not send: that is none, where none is needed. */
+function allowEmptyBodies(app: App): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '' && request.routeOptions.schema?.body === undefined) done(null)
+    else parseJson(request, body as string, done)
+  })
 }
 
 const summaries: Readonly<Record<string, string>> = {

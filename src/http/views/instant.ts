@@ -21,19 +21,28 @@ export function ago(at: Date, now: Date): string {
   return seconds > 0 ? `${length} ago` : `in ${length}`
 }
 
-/** Nobody wants to know that something was 3 days 4 hours ago. */
+const daySeconds = 86_400
+const monthSeconds = 2_629_800
+
+/** Days up to 90, then whole months, then years, to the nearest. */
 function largestUnit(seconds: number): string {
+  const months = Math.round(seconds / monthSeconds)
+  if (months >= 24) return counted(Math.round(months / 12), 'year')
+  if (seconds >= 91 * daySeconds) return counted(months, 'month')
   for (const [name, length] of [
-    ['year', 31_557_600],
-    ['month', 2_629_800],
-    ['day', 86_400],
+    ['day', daySeconds],
     ['hour', 3600],
     ['minute', 60],
   ] as const) {
     const count = Math.floor(seconds / length)
-    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'}`
+    if (count >= 1) return counted(count, name)
   }
   return duration(seconds)
+}
+
+/** Nobody wants to know that something was 3 days 4 hours ago. */
+function counted(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? '' : 's'}`
 }
 
 /** A time of the model as HTML: absolute, and how long ago. */

@@ -22,7 +22,7 @@ export function loginPage({ message, next }: LoginModel, frame: Frame): string {
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required!${message === null ? ' autofocus' : ' autofocus aria-invalid="true" aria-describedby="login-message"'}>
 <button type="submit" class="strong">Log in</button>
-<p class="quiet">It is the one in the setting PGFIGI_PAGE_PASSWORD of the server.</p>
+<p class="quiet">It is what the setting PGFIGI_PAGE_PASSWORD or PGFIGI_PAGE_TOKEN of the server says.</p>
 </form>`,
     },
     frame,
