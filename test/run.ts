@@ -18,9 +18,10 @@ import { type FileResult, runFile } from './support/run_file.ts'
 import { findTests } from './support/run_find.ts'
 import { makeRunFolder, makeTestFolder } from './support/run_folder.ts'
 
-const AT_ONCE = 2
-/** Run again on every other PostgreSQL of the machine's. */
-const FOR_ALL_SERVERS = /^test\/(sql|pipeline)\//
+/** More than cores: many wait for windows, leases and pauses. */
+const AT_ONCE = 3
+/** Run again on every other PostgreSQL of the machine's: the SQL, and the loop that calls most of it. */
+const FOR_ALL_SERVERS = /^test\/(sql\/|pipeline\/fetcher)/
 const ALONE = /^\/\/ runs alone/m
 
 const { values: options, positionals: patterns } = parseArgs({
