@@ -44,8 +44,7 @@ export interface BucketCount {
 export async function countsSince(sql: Sql, since: Date, bucketMs: number): Promise<BucketCount[]> {
   const rows = await sql<(Omit<BucketCount, 'count'> & { count: string })[]>`
     select at, counter, labels, count
-    from figi_private.counts_since(${since}, ${bucketMs} * interval '1 millisecond')
-    order by at, counter, labels`
+    from figi_private.counts_since(${since}, ${bucketMs} * interval '1 millisecond')`
   return rows.map((row) => ({ ...row, count: Number(row.count) }))
 }
 
@@ -64,8 +63,7 @@ export interface Sizes {
 export async function sizesSince(sql: Sql, since: Date, bucketMs: number): Promise<Sizes[]> {
   const rows = await sql<Record<keyof Sizes, string | Date>[]>`
     select at, found, negatives, stale, ended, waiting, gave_up
-    from figi_private.sizes_since(${since}, ${bucketMs} * interval '1 millisecond')
-    order by at`
+    from figi_private.sizes_since(${since}, ${bucketMs} * interval '1 millisecond')`
   return rows.map((row) => ({
     at: row.at as Date,
     found: Number(row.found),
@@ -89,8 +87,7 @@ export interface CounterTotal {
 export async function counterTotals(sql: Sql): Promise<CounterTotal[]> {
   const rows = await sql<(Omit<CounterTotal, 'total'> & { total: string })[]>`
     select counter, labels, total, last_at
-    from figi_private.counter_totals()
-    order by counter, labels`
+    from figi_private.counter_totals()`
   return rows.map((row) => ({ ...row, total: Number(row.total) }))
 }
 

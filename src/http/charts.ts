@@ -1,20 +1,8 @@
+import type { BucketCount, Sizes } from '../database/counting.ts'
 import type { Chart, Range } from './models.ts'
 
-/** How often something was counted within a bucket of time. */
-export interface BucketCount {
-  readonly at: Date
-  readonly counter: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly count: number
-}
-
-/** How much there was at the end of a bucket of time. */
-export interface BucketSize {
-  readonly at: Date
-  readonly found: number
-  readonly negatives: number
-  readonly ended: number
-}
+/** How much there was at the end of a bucket of time, as far as it is drawn. */
+export type BucketSize = Pick<Sizes, 'at' | 'found' | 'negatives' | 'ended'>
 
 /** Which buckets a range has; all begin at whole multiples of their length since 1970. */
 export interface Span {

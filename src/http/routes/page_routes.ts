@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { failedCheck, reportOf } from '../../database/health.ts'
 import type { App, Parts } from '../app.ts'
 import { failureOf, Refusal } from '../failure.ts'
+import { healthOrWhy } from '../health_or_why.ts'
 import { readRunbook } from '../runbooks.ts'
 import { searchTerm } from '../search.ts'
 import { changesPage } from '../views/changes.ts'
@@ -24,7 +24,7 @@ export function addPageRoutes(app: App, { data, pages }: Parts): void {
       const orSentence = (error: unknown) => failureOf(error).sentence
       // What cannot be read is told in its place: nothing hides the health, which says why.
       const [health, overview, charts] = await Promise.all([
-        data.health().catch((error) => reportOf([failedCheck(error, orSentence(error))])),
+        healthOrWhy(data),
         data.overview().catch(orSentence),
         data.charts(range).catch(orSentence),
       ])

@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { failedCheck, reportOf } from '../../database/health.ts'
 import type { App, Parts } from '../app.ts'
-import { failureOf } from '../failure.ts'
+import { healthOrWhy } from '../health_or_why.ts'
 import { healthCheck } from '../models.ts'
 import { isLocal } from '../origin.ts'
 
@@ -32,9 +31,7 @@ export function addProbeRoutes(app: App, { data }: Parts): void {
     },
     async (request, reply) => {
       const showsDetails = request.visitor !== null || isLocal(request.headers, request.socket.remoteAddress)
-      const { status, checks } = await data
-        .health()
-        .catch((error) => reportOf([failedCheck(error, failureOf(error).sentence)]))
+      const { status, checks } = await healthOrWhy(data)
       const failing = checks.filter((check) => check.status === 'fail')
       if (failing.length > 0) request.fault = { reason: failing.map(({ sentence }) => sentence).join(' ') }
       return reply.code(status === 'fail' ? 503 : 200).send({ status, checks: showsDetails ? checks : [] })
