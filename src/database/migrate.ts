@@ -112,7 +112,7 @@ async function apply(sql: Sql, url: string, folder: string, logger: Logger | und
  * an idle connection: so nobody may stop it before they are gone.
  */
 async function sessionsGone(sql: Sql, session: string): Promise<void> {
-  for (const deadline = Date.now() + 3000; Date.now() < deadline; await sleep(20)) {
+  for (const deadline = performance.now() + 3000; performance.now() < deadline; await sleep(20)) {
     const [row] = await sql<[{ left: number }]>`
       select count(*)::int as left
       from pg_stat_activity

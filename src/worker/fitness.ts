@@ -21,19 +21,27 @@ export async function requireFit(sql: Sql): Promise<void> {
   if (Math.abs(aheadMs) > mostClockOffsetMs) throw new ClockError(aheadMs)
 }
 
-/** Throws where sessions of this role begin in a way in which a worker cannot write. */
+/**
+ * Throws where sessions of this role begin with settings under which a worker cannot write, or PostgreSQL reads or writes
+ * values otherwise than it is told.
+ */
 export async function requireSettings(sql: Sql): Promise<void> {
-  const [unfit] = await sql<{ role: string; name: string; value: string }[]>`
-    select quote_ident(current_user) as role, s.name, s.setting as value
-    from pg_settings s
-    where (s.name = 'default_transaction_isolation' and s.setting <> 'read committed')
-      or (s.name = 'default_transaction_read_only' and s.setting = 'on')
-    limit 1`
-  if (!unfit) return
-  const { role, name, value } = unfit
+  const unfit = await sql<{ role: string; name: string; value: string; needed: string }[]>`
+    select quote_ident(current_user) as role, s.name, s.setting as value, needed.setting as needed
+    from (
+      values
+        ('default_transaction_isolation', 'read committed'),
+        ('default_transaction_read_only', 'off'),
+        ('array_nulls', 'on'),
+        ('transform_null_equals', 'off')
+    ) as needed (name, setting)
+    join pg_settings s on s.name = needed.name and s.setting <> needed.setting`
+  const [first] = unfit
+  if (!first) return
+  const found = unfit.map(({ name, value }) => `${name} = ${value}`).join(', ')
+  const remedies = unfit.map(({ name, needed }) => `alter role ${first.role} set ${name} = '${needed}';`)
   throw new DatabaseError(
-    `Sessions of the role ${role} begin with ${name} = ${value}, and a worker writes in read committed transactions: ` +
-      `alter role ${role} set ${name} = ${value === 'on' ? 'off' : "'read committed'"};`,
+    `Sessions of the role ${first.role} begin with ${found}, under which a worker cannot write. Run: ${remedies.join(' ')}`,
     undefined,
   )
 }

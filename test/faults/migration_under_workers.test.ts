@@ -1,3 +1,4 @@
+// takes minutes: whole versions of pgfigi are copied, and many commands run
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { suite } from 'uvu'
@@ -82,7 +83,10 @@ test('to a newer schema, the workers stop and say why, refuse to start, and the 
       let asked = 0
       const asking = new AbortController()
       const load = (async () => {
-        for (; !asking.signal.aborted; await sleep(20)) await ask(sql, (asked += 20), 20)
+        for (; !asking.signal.aborted; asked += 20) {
+          await ask(sql, asked, 20)
+          await sleep(20)
+        }
       })()
       await until('some are known', async () => (await known(sql)) > 50)
       const upAt = performance.now()
@@ -110,7 +114,7 @@ test('to a newer schema, the workers stop and say why, refuse to start, and the 
       const migrations = checks.find(({ name }) => name === 'migrations')
       assert.is(migrations?.status, 'warn')
       assert.match(migrations?.sentence ?? '', 'knows only')
-      const looked = await run(['resolve', makeCusip(asked), '--json'], { env })
+      const looked = await run(['resolve', makeCusip(0), '--json'], { env })
       assert.is(looked.code, 0, `a client of before goes on: ${looked.stderr}`)
       assert.is(jsonLines(looked.stdout).length, 1)
 
