@@ -1,7 +1,7 @@
 import { type Counting, countsNothing } from '../counting/tally.ts'
 import type { Sql } from '../database/connect.ts'
 import { queryDeadlineMs, within } from '../database/deadline.ts'
-import { isAway } from '../database/faults.ts'
+import { explained, isAway } from '../database/faults.ts'
 import {
   type Answer,
   type Claim,
@@ -247,9 +247,11 @@ export class Fetcher {
   #send(batch: Batch): void {
     this.#leases.hold(batch.claimant)
     const request = this.#fetchAndRecord(batch)
-      .catch((error) =>
-        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out'),
-      )
+      .catch((error) => {
+        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out')
+        // Whoever waits is told: the next fetch may end in the same way, as where the database refuses what is written.
+        for (const { identifier } of batch.claims) this.#wanted.fail(identifier, explained(error))
+      })
       .finally(() => {
         for (const { identifier } of batch.claims) this.#claimed.delete(keyOf(identifier))
         this.#leases.letGo(batch.claimant)
