@@ -23,10 +23,10 @@ const next = {
     alter function figi_private.record_answers_of_before(jsonb, interval) rename to record_answers;`,
 }
 
-/** Takes two seconds, and leaves a trace. */
+/** Takes longer than it takes to try again, and leaves a trace. */
 const slow = {
   message: 'a slow one',
-  body: 'create table figi_private.made_slowly (); select pg_sleep(2);',
+  body: 'create table figi_private.made_slowly (); select pg_sleep(8);',
 }
 
 const newer =
@@ -159,7 +159,7 @@ test('killed in the middle of it, migrate up is as if it had never been run, and
   staged(async (stage) => {
     const { sql, env, running } = stage
     await withNextVersion(slow, async (main) => {
-      for (let time = 0; time < amount(1, 3); time += 1) {
+      for (let time = 0; time < amount(1, 2); time += 1) {
         const killed = start(['migrate', 'up'], { env, main })
         running.push(killed)
         await until('it migrates', async () => {
