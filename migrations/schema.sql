@@ -4125,6 +4125,7 @@ declare
   v_given public.security_mappings[];
   v_reasons text[];
   v_is_there boolean[];
+  v_highest bigint;
   v_opened bigint;
 begin
   select array_agg(m order by r.place)
@@ -4167,6 +4168,19 @@ begin
     offset 0
   ) m on true;
 
+  -- Before they are used: whoever else writes takes the next number meanwhile, without any lock of ours.
+  select max(g.id) into v_highest
+  from unnest(v_given) g;
+  if v_highest - coalesce(pg_sequence_last_value(v_sequence), 0) <= 100000 then
+    perform count(nextval(v_sequence))
+    from generate_series(1, v_highest - coalesce(pg_sequence_last_value(v_sequence), 0));
+  elsif v_highest is not null then
+    -- So far nobody gets between the look and the setting; but who sets another one must not set it back.
+    perform pg_advisory_lock(1718183785, 256);
+    perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), v_highest));
+    perform pg_advisory_unlock(1718183785, 256);
+  end if;
+
   insert into public.security_mappings (
     id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
     updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
@@ -4194,10 +4208,6 @@ begin
     and not v_is_there[g.place];
   get diagnostics v_opened = row_count;
   perform figi_private.notify_changes(0, v_opened, (select min(g.start_date) from unnest(v_given) g));
-
-  -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
-  perform pg_advisory_xact_lock(1718183785, 256);
-  perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
 
   return query
     select

@@ -1,5 +1,5 @@
 --! Previous: sha1:7c4847b70e1462b7ce95e41c2b3b80e55c56d025
---! Hash: sha1:1de8429da3e8470d918129a062b9f140b9ba59b2
+--! Hash: sha1:9fcfbc9eab1b4cda552134fba9605bb75898b495
 --! Message: hardening
 
 -- Where the statistics call a full table empty (an analyze in the middle of one large statement leaves such), the planner
@@ -7,7 +7,6 @@
 -- a second. Where it may not keep what it has read, and has no use for the order of the index, it probes.
 alter function figi_private.forbid_overlap_after_insert() set enable_material to off;
 alter function figi_private.forbid_overlap_of(bigint[]) set enable_material to off;
-alter function figi_private.restore_mappings(jsonb) set enable_material to off;
 alter function figi_private.record_sightings(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[], jsonb[], text) set enable_material to off;
 alter function figi_private.restore_sightings(jsonb) set enable_material to off;
 --! Included functions/keep_sightings.sql
@@ -513,3 +512,122 @@ revoke execute on function public.upsert_mappings(text[], text[], text[], timest
 comment on function public.upsert_mappings(text[], text[], text[], timestamptz, text[], text[], text[], text[], text[], text[], text[], text[], jsonb[], text) is
   'Records one observation of each identifier, made at fetched_at, by the rule of upsert_mapping, in one statement and all or nothing. The arrays go together, place by place; null arrays leave their columns as they are; of an identifier that stands twice the later place counts. Returns the latest row of each identifier. Several calls in one transaction may deadlock with those of another: pass one set. Raises PF001 for an invalid identifier, PF002 for arrays that do not fit, PF003 outside read committed.';
 --! EndIncluded functions/upsert_mappings.sql
+
+--! Included functions/restore_mappings.sql
+-- Rows of a dump, whole: with their ids where these are free, so that a dump read into an empty database gives the same
+-- table. One that contradicts what is there is refused.
+create or replace function figi_private.restore_mappings(p_rows jsonb)
+returns table (place bigint, outcome text, reason text)
+language plpgsql
+volatile
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_material to off
+as $$
+#variable_conflict use_column
+declare
+  v_sequence constant regclass := pg_get_serial_sequence('public.security_mappings', 'id');
+  v_given public.security_mappings[];
+  v_reasons text[];
+  v_is_there boolean[];
+  v_highest bigint;
+  v_opened bigint;
+begin
+  select array_agg(m order by r.place)
+  into v_given
+  from jsonb_array_elements(p_rows) with ordinality as r (row, place)
+  cross join lateral jsonb_populate_record(null::public.security_mappings, r.row) m;
+
+  perform figi_private.lock_identifiers(array_agg(g.identifier_type), array_agg(g.identifier_value))
+  from unnest(v_given) g;
+
+  select
+    array_agg(m.id is not null order by g.place),
+    array_agg(
+      case
+        when public.normalize_identifier(g.identifier_type, g.identifier_value) is distinct from g.identifier_value then
+          format('%s is not a valid %s', quote_nullable(g.identifier_value), coalesce(g.identifier_type, 'identifier'))
+        when m.id is not null and (
+          m.ticker, m.end_date, m.last_fetched_date, m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code,
+          m.security_type, m.security_type2, m.market_sector, m.source, m.alternatives, m.is_derived
+        ) is distinct from (
+          g.ticker, g.end_date, g.last_fetched_date, g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code,
+          g.security_type, g.security_type2, g.market_sector, g.source, g.alternatives, g.is_derived
+        ) then
+          'the database has another period of this identifier that begins at the same time'
+      end
+      order by g.place
+    )
+  into v_is_there, v_reasons
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.*
+    from public.security_mappings m
+    where m.identifier_type = g.identifier_type
+      and m.identifier_value = g.identifier_value
+      and m.start_date = g.start_date
+    offset 0
+  ) m on true;
+
+  -- Before they are used: whoever else writes takes the next number meanwhile, without any lock of ours.
+  select max(g.id) into v_highest
+  from unnest(v_given) g;
+  if v_highest - coalesce(pg_sequence_last_value(v_sequence), 0) <= 100000 then
+    perform count(nextval(v_sequence))
+    from generate_series(1, v_highest - coalesce(pg_sequence_last_value(v_sequence), 0));
+  elsif v_highest is not null then
+    -- So far nobody gets between the look and the setting; but who sets another one must not set it back.
+    perform pg_advisory_lock(1718183785, 256);
+    perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), v_highest));
+    perform pg_advisory_unlock(1718183785, 256);
+  end if;
+
+  insert into public.security_mappings (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived
+  )
+  overriding system value
+  select
+    case when g.id is null or taken.id is not null then nextval(v_sequence) else g.id end,
+    g.identifier_type, g.identifier_value, g.ticker, g.ticker is null, g.start_date, g.end_date, g.last_fetched_date,
+    coalesce(g.created_at, clock_timestamp()), coalesce(g.updated_at, clock_timestamp()),
+    g.figi, g.composite_figi, g.share_class_figi, g.name, g.exch_code, g.security_type, g.security_type2,
+    g.market_sector, g.source, g.alternatives, coalesce(g.is_derived, false)
+  from unnest(v_given) with ordinality as g (
+    id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
+    updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
+    source, alternatives, is_derived, place
+  )
+  left join lateral (
+    select m.id
+    from public.security_mappings m
+    where m.id = g.id
+    offset 0
+  ) taken on true
+  where v_reasons[g.place] is null
+    and not v_is_there[g.place];
+  get diagnostics v_opened = row_count;
+  perform figi_private.notify_changes(0, v_opened, (select min(g.start_date) from unnest(v_given) g));
+
+  return query
+    select
+      p.place,
+      case when p.reason is not null then 'rejected' when p.is_there then 'unchanged' else 'imported' end,
+      p.reason
+    from unnest(v_reasons, v_is_there) with ordinality as p (reason, is_there, place)
+    order by p.place;
+end
+$$;
+
+revoke execute on function figi_private.restore_mappings(jsonb) from public;
+comment on function figi_private.restore_mappings(jsonb) is
+  'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
+--! EndIncluded functions/restore_mappings.sql
