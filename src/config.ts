@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parse } from 'dotenv'
 import { z } from 'zod'
+import { forWriting } from './database/server_urls.ts'
 import { ConfigError } from './errors/config_error.ts'
 import { InvalidSettingError } from './errors/invalid_setting_error.ts'
 import { parseApiUrl } from './openfigi/api_url.ts'
@@ -81,7 +82,6 @@ const databaseUrl = z
     (url) => /^postgres(ql)?:\/\//.test(url),
     'must be a URL such as postgres://user:password@host:5432/database',
   )
-  .optional()
 
 const wholeNumber = (from: number, to: number, what: string) =>
   z
@@ -108,9 +108,9 @@ export function isHost(text: string): boolean {
 }
 
 const environmentSchema = z.object({
-  DATABASE_URL: databaseUrl,
-  DATABASE_READ_URL: databaseUrl,
-  DATABASE_DIRECT_URL: databaseUrl,
+  DATABASE_URL: databaseUrl.transform(forWriting).optional(),
+  DATABASE_READ_URL: databaseUrl.optional(),
+  DATABASE_DIRECT_URL: databaseUrl.transform(forWriting).optional(),
   PGFIGI_MAX_CONNECTIONS: wholeNumber(1, 1000, 'a whole number').default(10),
   PGFIGI_IDLE_TIMEOUT_SECONDS: wholeNumber(0, 86_400, 'seconds').default(30),
   PGFIGI_CONNECTION_LIFETIME_SECONDS: wholeNumber(0, 2_000_000, 'seconds').optional(),

@@ -3,8 +3,9 @@ import DataLoader from 'dataloader'
 import type { RateLimit } from '../config.ts'
 import type { Budget } from '../openfigi/budget.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
+import { answered } from './answered.ts'
 import type { Sql } from './connect.ts'
-import { queryDeadlineMs, within } from './deadline.ts'
+import { queryDeadlineMs } from './deadline.ts'
 
 /**
  * Who is later than this gives the slot up: sent now, the request might fall into a window that is full. The margin that
@@ -39,7 +40,7 @@ export interface SharedBudgetOptions {
 export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): SharedBudget {
   const { name, limit, queryTimeoutMs = queryDeadlineMs } = options
   const window = `${limit.windowMs} milliseconds`
-  const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
+  const ask = <T>(query: PromiseLike<T>) => answered(sql, queryTimeoutMs, query)
 
   /** Slots that are asked for together are reserved in one query: how long to wait for each. */
   const slots = new DataLoader<true, number>(
