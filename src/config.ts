@@ -29,6 +29,8 @@ export interface ClientSettings {
   readonly queryTimeoutMs: number
   /** Most hits and negatives kept in the process; zero keeps none. */
   readonly cacheInProcess: number
+  /** Lookups on a replica miss nothing that was committed longer ago; zero takes whatever it says. */
+  readonly maxReplicaLagSeconds: number
 }
 
 /** Where the page listens, and what opens it. */
@@ -117,6 +119,7 @@ const environmentSchema = z.object({
   PGFIGI_PREPARE: yesOrNo('true'),
   PGFIGI_QUERY_TIMEOUT_MS: wholeNumber(1, 86_400_000, 'milliseconds').default(10_000),
   PGFIGI_CACHE_IN_PROCESS: wholeNumber(0, 10_000_000, 'a number of identifiers').default(0),
+  PGFIGI_MAX_REPLICA_LAG_SECONDS: wholeNumber(0, 86_400, 'seconds').default(30),
   OPENFIGI_API_KEY: z
     .string()
     .refine((key) => /^[\x21-\x7e]+$/.test(key), 'must be the key alone, without blanks or line breaks')
@@ -208,6 +211,7 @@ export function parseConfig(environment: Environment): Config {
       prepare: env.PGFIGI_PREPARE,
       queryTimeoutMs: env.PGFIGI_QUERY_TIMEOUT_MS,
       cacheInProcess: env.PGFIGI_CACHE_IN_PROCESS,
+      maxReplicaLagSeconds: env.PGFIGI_MAX_REPLICA_LAG_SECONDS,
     },
     apiKey: env.OPENFIGI_API_KEY,
     apiUrl: env.OPENFIGI_API_URL,

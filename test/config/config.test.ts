@@ -203,6 +203,7 @@ test('of the pools come from the environment, and the options go first', () => {
     prepare: false,
     queryTimeoutMs: 10_000,
     cacheInProcess: 1000,
+    maxReplicaLagSeconds: 30,
   })
   assert.is(databaseDirectUrl, 'postgres://direct/db')
   const environment = {
@@ -212,8 +213,9 @@ test('of the pools come from the environment, and the options go first', () => {
     PGFIGI_PREPARE: 'false',
     PGFIGI_QUERY_TIMEOUT_MS: '500',
     PGFIGI_CACHE_IN_PROCESS: '5',
+    PGFIGI_MAX_REPLICA_LAG_SECONDS: '7',
   }
-  assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5])
+  assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5, 7])
   const faults = faultsOf(() => parseConfig({ PGFIGI_MAX_CONNECTIONS: '0', PGFIGI_PREPARE: 'perhaps' }))
   assert.equal(faults.length, 2)
 })
