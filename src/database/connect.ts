@@ -67,7 +67,7 @@ export function pooled(url: string, options: postgres.Options<Record<string, nev
   })
   const end = sql.end
   sql.end = async (how) => {
-    await end(how)
+    await Promise.race([end(how), sockets.areGone()])
     void sockets.end()
   }
   pools.set(sql, { sockets, hungUpAt: Number.NEGATIVE_INFINITY })

@@ -13,6 +13,9 @@ export interface DriverAddress {
 /** A server that has said good-bye gets so long to close its side. */
 const partingMs = 1_000
 
+const lookEveryMs = 50
+const looksForNone = 10
+
 /**
  * The sockets of one pool: all to the same server, of several the one that was chosen last. The driver does not give up a
  * connection on which nothing comes back, and goes on connecting when it has been ended: both are mended here.
@@ -21,6 +24,7 @@ export class Sockets {
   readonly #choice: ServerChoice | null
   readonly #open = new Set<Socket>()
   #server: string | null = null
+  #beginning = 0
   #isEnded = false
 
   constructor(choice: ServerChoice | null) {
@@ -30,10 +34,13 @@ export class Sockets {
   /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
   async open(address: DriverAddress): Promise<Socket> {
     let failure: Error | null = null
+    this.#beginning += 1
     try {
       if (this.#choice) this.#turnTo(await this.#choice.choose(), address)
     } catch (error) {
       failure = error as Error
+    } finally {
+      this.#beginning -= 1
     }
     if (this.#isEnded) failure ??= lost('its pool has been closed')
     if (failure) {
@@ -54,6 +61,14 @@ export class Sockets {
   /** Ends all connections at once; their queries reject with that reason. The next query opens new ones. */
   hangUp(reason: string): void {
     for (const socket of this.#open) socket.destroy(lost(reason))
+  }
+
+  /** Resolves once there has been none for a while: the driver itself waits in vain for one that was lost with a query on it. */
+  async areGone(): Promise<void> {
+    for (let looks = 0; looks < looksForNone; looks += 1) {
+      await sleep(lookEveryMs, undefined, { ref: false })
+      if (this.#open.size > 0 || this.#beginning > 0) looks = -1
+    }
   }
 
   /** No connection is opened any more, and none is left open. */
