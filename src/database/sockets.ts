@@ -55,6 +55,8 @@ export class Sockets {
     Object.assign(socket, { host, port })
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
+    // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is down.
+    socket.once('end', () => socket.destroy(lost('the server has ended it')))
     return socket
   }
 

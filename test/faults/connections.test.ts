@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { suite } from 'uvu'
@@ -186,6 +188,27 @@ test('half open, as where a firewall has forgotten them: they are given up, and 
     figure(
       `half open: the slowest lookup ${longest.toFixed(0)} ms, back after ${(backMs / 1000).toFixed(1)} s`,
     )
+  }))
+
+test('taken and ended at once, as by a balancer whose server is down: no lookup waits, and nobody connects without end', () =>
+  withSimulator({ limit: { requests: 1_000_000, windowMs: 1000 } }, async (sim) => {
+    let connections = 0
+    const balancer = createServer((socket) => {
+      connections += 1
+      socket.end()
+    })
+    balancer.listen(0, '127.0.0.1')
+    await once(balancer, 'listening')
+    const { port } = balancer.address() as AddressInfo
+    const logger = recordingLogger()
+    const options = { dbUrl: `postgres://me@127.0.0.1:${port}/db`, apiUrl: sim.url, apiKey: testKey, logger }
+    const client = new OpenFIGIClient({ ...options, rateLimit: '1000/1s' })
+    const ms = await allAnswered(client, fresh(20))
+    await sleep(1_000)
+    await client.close()
+    balancer.close()
+    assert.ok(ms < 5_000, `the slowest lookup took ${ms} ms`)
+    assert.ok(connections < 20, `${connections} connections`)
   }))
 
 test('that swallow everything: every method of the client ends, and says why', () =>
