@@ -44,7 +44,7 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
     backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
     onnotice: () => {},
     ...(options.onParameter ? { onparameter: options.onParameter } : {}),
-    connection: { application_name: options.applicationName ?? 'pgfigi' },
+    connection: { application_name: options.applicationName ?? 'pgfigi', ...readable },
   })
 }
 
@@ -84,6 +84,9 @@ export function hangUp(sql: Sql): void {
   pool.hungUpAt = performance.now()
   pool.sockets.hangUp('nothing came back on it')
 }
+
+/** The driver reads times in this form alone, whatever a role or database is set to; transaction poolers know this parameter, too. */
+export const readable = { DateStyle: 'ISO, MDY' }
 
 /** One that stands in the URL would go before ours. */
 export function withoutApplicationName(url: string): string {

@@ -2,6 +2,7 @@ import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
 import { NoServerError } from '../errors/no_server_error.ts'
 import { writableServer } from './choose_server.ts'
+import { readable } from './connect.ts'
 import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 import { placeOf } from './server_urls.ts'
@@ -23,7 +24,7 @@ export async function withConnection<T>(
       idle_timeout: 0,
       max_lifetime: null,
       onnotice: () => {},
-      connection: { application_name: 'pgfigi' },
+      connection: { application_name: 'pgfigi', ...readable },
     })
     return await work(sql, server)
   } catch (cause) {

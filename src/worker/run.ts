@@ -1,17 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
+import { answered } from '../database/answered.ts'
 import { choiceOf } from '../database/choose_server.ts'
 import { connect } from '../database/connect.ts'
+import { queryDeadlineMs } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
+import { requireFit, requireSettings, watchFitness } from './fitness.ts'
 import { primaryMoved } from './follow_primary.ts'
 import { startPool, type WorkerPool } from './pool.ts'
 
 export interface RunningWorker {
-  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after. */
+  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after, such as a schema of a newer pgfigi. */
   readonly ended: Promise<void>
   /** Claims no more, lets requests under way end for some seconds, gives the rest back. */
   stop(): Promise<void>
@@ -21,6 +24,9 @@ export interface RunningWorker {
 const countingConnections = 3
 
 const restartPauseMs = 1_000
+
+/** As often as it says that it lives. */
+const fitnessEveryMs = 5_000
 
 /** On a server that has fallen silent a pool may take a quarter of an hour to end. */
 const oldPoolMs = 3_000
@@ -35,7 +41,7 @@ interface Started {
 }
 
 /**
- * Runs the tasks and the crontab on the database, until it is stopped. graphile-worker ends by itself where the database
+ * Runs the tasks and the crontab on the database, until it is stopped, or the database becomes one that it must not work on. graphile-worker ends by itself where the database
  * goes away in the moment in which it completes a job, and stays with the server that it began with: it is started again then,
  * and where another of several servers takes the writes.
  */
@@ -51,6 +57,7 @@ export async function startWorker(
   const counting = workerCounting(sql, logger)
   const choice = choiceOf(url, 'read-write')
   const start = async (): Promise<Started> => {
+    await answered(sql, queryDeadlineMs, requireFit(sql))
     const server = (await choice?.choose()) ?? url
     return { server, pool: await startPool(config, { url, server }, logger, { ...options, counting }) }
   }
@@ -58,10 +65,12 @@ export async function startWorker(
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let { pool, server } = await start().catch(async (error) => {
-    await endCounting()
-    throw explained(error)
-  })
+  let { pool, server } = await requireSettings(sql)
+    .then(start)
+    .catch(async (error) => {
+      await endCounting()
+      throw explained(error)
+    })
 
   async function startAgain(): Promise<Started | null> {
     for (;;) {
@@ -105,7 +114,20 @@ export async function startWorker(
     }
   }
 
-  const ended = supervise().finally(endCounting)
+  async function stopWhereUnfit(): Promise<void> {
+    try {
+      await watchFitness(() => requireFit(sql), fitnessEveryMs, stopping.signal)
+    } catch (error) {
+      logger.error({}, 'The worker stops: it must not go on with this database')
+      stopping.abort()
+      await pool.stop()
+      throw error
+    }
+  }
+
+  const ended = Promise.all([supervise(), stopWhereUnfit()])
+    .then(() => {})
+    .finally(endCounting)
   ended.catch(() => {})
   return {
     ended,

@@ -118,7 +118,8 @@ async function tryCommands(
       await sql`select count(*)::int as count from figi_private.fetch_requests where gave_up_at is null`
     assert.is(left?.count, 0)
     await sql`analyze`
-    await run(['health', '--json'], { env: pooled }).then(({ stdout }) => {
+    await run(['health', '--json'], { env: pooled }).then(({ stdout, stderr }) => {
+      assert.is.not(stdout, '', stderr)
       const { checks } = jsonLines(stdout)[0] as { checks: { name: string; sentence: string }[] }
       assert.ok(checks.length > 10, stdout)
       assert.not.ok(
