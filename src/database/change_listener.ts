@@ -4,7 +4,7 @@ import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from './connect.ts'
 import { within } from './deadline.ts'
-import { explained } from './faults.ts'
+import { explained, isAway } from './faults.ts'
 import { openListening } from './notifications.ts'
 
 export interface ChangeListenerOptions {
@@ -71,7 +71,7 @@ export class ChangeListener {
         })
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        if (error instanceof DatabaseError) {
+        if (error instanceof DatabaseError && !isAway(error)) {
           logger.warn({ reason: error.message }, 'Nothing is cached in the process')
           return
         }

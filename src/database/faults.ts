@@ -1,5 +1,6 @@
 import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
+import { NoServerError } from '../errors/no_server_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 
 /** Codes of the driver and of the system for a connection that is not there, or no longer. */
@@ -48,7 +49,8 @@ export function codeOf(error: unknown): string | undefined {
 /** Whether the database cannot be reached just now, so that waiting or doing without it makes sense. */
 export function isAway(error: unknown): boolean {
   const code = codeOf(error) ?? ''
-  return error instanceof DeadlineError || connectionFaults.has(code) || awayStates.test(code)
+  const isTemporary = error instanceof DeadlineError || error instanceof NoServerError
+  return isTemporary || connectionFaults.has(code) || awayStates.test(code)
 }
 
 /** Whether the connection that gave this error is gone with it: the server answers nothing more on it. */

@@ -32,12 +32,12 @@ export interface MigrationRecord {
  */
 export async function migrateUp(url: string, options: MigrateOptions = {}): Promise<string[]> {
   const { logger, signal, folder = migrationsFolder() } = options
-  return withConnection(url, async (sql) => {
+  return withConnection(url, async (sql, server) => {
     const ours = await committedMigrations(folder)
     return withMigrationLock(sql, { logger, signal }, async () => {
       const applied = await checkBefore(sql, ours)
       const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
-      await apply(sql, url, folder, logger)
+      await apply(sql, server, folder, logger)
       for (const { name } of pending) logger?.info({}, `Applied migration ${name}`)
       return pending.map(({ name }) => name)
     })

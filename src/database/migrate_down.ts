@@ -22,7 +22,7 @@ export interface MigrateDownOptions extends MigrateOptions {
  */
 export async function migrateDown(url: string, options: MigrateDownOptions = {}): Promise<string | null> {
   const { logger, signal, folder = migrationsFolder(), force = false, lockTimeoutMs = 10_000 } = options
-  return withConnection(url, (sql) =>
+  return withConnection(url, (sql, server) =>
     withMigrationLock(sql, { logger, signal }, async () => {
       const migration = await lastApplied(sql, folder)
       if (!migration) return null
@@ -35,7 +35,7 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
       }
       const [{ pid }] = await sql<[{ pid: number }]>`
         select pg_backend_pid() as pid, set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
-      return withConnection(url, async (second) => {
+      return withConnection(server, async (second) => {
         await using blockers = watchBlockers(second, pid, (names) =>
           logger?.warn({}, `Waiting for ${names.join(', ')}`),
         )

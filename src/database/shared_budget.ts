@@ -4,8 +4,9 @@ import type { RateLimit } from '../config.ts'
 import { monotonicNow } from '../monotonic.ts'
 import type { Budget } from '../openfigi/budget.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
+import { answered } from './answered.ts'
 import type { Sql } from './connect.ts'
-import { queryDeadlineMs, within } from './deadline.ts'
+import { queryDeadlineMs } from './deadline.ts'
 
 /**
  * Who is later than this gives the slot up: sent now, the request might fall into a window that is full. The margin that
@@ -45,7 +46,7 @@ interface Slot {
 export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): SharedBudget {
   const { name, limit, queryTimeoutMs = queryDeadlineMs } = options
   const window = `${limit.windowMs} milliseconds`
-  const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
+  const ask = <T>(query: PromiseLike<T>) => answered(sql, queryTimeoutMs, query)
 
   // The first one has to connect.
   let usualMs = Number.POSITIVE_INFINITY

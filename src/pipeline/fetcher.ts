@@ -1,6 +1,7 @@
 import { type Counting, countsNothing } from '../counting/tally.ts'
+import { answered } from '../database/answered.ts'
 import type { Sql } from '../database/connect.ts'
-import { queryDeadlineMs, within } from '../database/deadline.ts'
+import { queryDeadlineMs } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import {
   type Answer,
@@ -348,6 +349,6 @@ export class Fetcher {
   }
 
   #query<T>(query: PromiseLike<T>): Promise<T> {
-    return within(this.#options.queryTimeoutMs ?? queryDeadlineMs, 'The database', query)
+    return answered(this.#options.sql, this.#options.queryTimeoutMs ?? queryDeadlineMs, query)
   }
 }
