@@ -111,7 +111,7 @@ export class ClientLookups {
     this.#recent?.forget()
     if (!this.#replica) return
     const [log] = await this.#database.require(
-      (sql) => sql<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`,
+      (sql) => sql<[{ lsn: string }]>`select pg_catalog.pg_current_wal_insert_lsn()::text as lsn`,
     )
     this.#replica.catchUp(log.lsn)
   }

@@ -17,14 +17,14 @@ export async function withMigrationLock<T>(sql: Sql, waiting: Waiting, work: () 
   try {
     return await work()
   } finally {
-    await sql`select pg_advisory_unlock(${LOCK})`.catch(() => {})
+    await sql`select pg_catalog.pg_advisory_unlock(${LOCK})`.catch(() => {})
   }
 }
 
 async function lock(sql: Sql, { logger, signal }: Waiting): Promise<void> {
   const started = Date.now()
   for (let told = false; ; await sleep(100, undefined, signal ? { signal } : {})) {
-    const [row] = await sql<[{ locked: boolean }]>`select pg_try_advisory_lock(${LOCK}) as locked`
+    const [row] = await sql<[{ locked: boolean }]>`select pg_catalog.pg_try_advisory_lock(${LOCK}) as locked`
     if (row.locked) return
     if (!told && Date.now() - started > 1000) {
       logger?.info({}, 'Waiting for another pgfigi that is migrating this database')

@@ -1,0 +1,1 @@
+import { parseSync, type Visitor } from 'oxc-parser'
