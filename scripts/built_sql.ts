@@ -49,7 +49,7 @@ export function builtSql(path: string, source: string): string[] {
     MemberExpression(node) {
       const name = nameOf(node)
       if (name === 'unsafe' && path !== sendsUsersQuery) tell(node, 'sql.unsafe: write it with the sql tag')
-      if (name === null && isConnection(node.object))
+      if (name === null && isConnection(node.object) && !isSymbol(node.property))
         tell(node, 'a method of a connection by a computed name')
       if (isConnection(node.object) && ['call', 'apply', 'bind'].includes(name ?? ''))
         tell(node, 'the sql tag called in another way than as a tag')
