@@ -63,7 +63,7 @@ export async function knownMappings(
             ) as wanted
             cross join lateral public.resolve_mapping(wanted.type, wanted.value, null, ${maxAge}::interval) as resolved`
           : on`
-            pg_catalog.unnest(
+            unnest(
               pg_catalog.string_to_array(${types}, ','), pg_catalog.string_to_array(${values}, ','),
               pg_catalog.string_to_array(${days}, ',', ''), pg_catalog.string_to_array(${instants}, ',', '')
             ) with ordinality as wanted (type, value, day, instant, place)

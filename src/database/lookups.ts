@@ -68,7 +68,7 @@ export async function resolveMany(
   const days = lookups.map(({ asOf }) => (typeof asOf === 'string' ? asOf : null))
   const [asOf] = await sql<Columns[]>`
     select ${columns(sql)}
-    from pg_catalog.unnest(
+    from unnest(
       pg_catalog.string_to_array(${types}::text, ','), pg_catalog.string_to_array(${values}::text, ','),
       ${instants}::text[]::timestamptz[], ${days}::text[]::date[]
     ) with ordinality as wanted (type, value, instant, day, place)

@@ -16,7 +16,7 @@ export async function requireFit(sql: Sql): Promise<void> {
   await requireApplied(sql, await committedMigrations(migrationsFolder()))
   const askedAt = Date.now()
   const [database] = await sql<[{ now: number }]>`
-    select (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::float8 as now`
+    select (extract(epoch from pg_catalog.clock_timestamp()) * 1000.0)::float8 as now`
   const aheadMs = (askedAt + Date.now()) / 2 - database.now
   if (Math.abs(aheadMs) > mostClockOffsetMs) throw new ClockError(aheadMs)
 }
