@@ -59,6 +59,8 @@ create type public.resolved_mapping_element as (
   ordinality bigint
 );
 
+create sequence figi_private.queue_full_until;
+
 create table figi_private.actions (
   id bigint not null generated always as identity,
   acted_at timestamp with time zone not null default clock_timestamp(),
@@ -2781,6 +2783,40 @@ AS $function$
   from counted c
 $function$;
 
+CREATE OR REPLACE FUNCTION figi_private.measure_queue(p_newest bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_oldest bigint;
+  v_setting text;
+  v_limit bigint := 1000000;
+begin
+  select r.id
+  into v_oldest
+  from figi_private.fetch_requests r
+  where r.gave_up_at is null
+    and not r.unfiltered
+    and r.priority = 0
+  order by r.id
+  limit 1;
+
+  select substring(s.setting from '^pgfigi\.max_waiting=\s*([0-9]{1,15})\s*$')
+  into v_setting
+  from pg_db_role_setting d
+  cross join lateral unnest(d.setconfig) as s (setting)
+  where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
+    and d.setrole = 0
+    and s.setting like 'pgfigi.max\_waiting=%';
+  v_limit := coalesce(v_setting::bigint, v_limit);
+
+  if p_newest - v_oldest >= v_limit then
+    perform setval('figi_private.queue_full_until', extract(epoch from clock_timestamp())::bigint + 10);
+  end if;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
  RETURNS interval
  LANGUAGE sql
@@ -3871,6 +3907,7 @@ AS $function$
 declare
   v_request record;
   v_unfiltered boolean := false;
+  v_id bigint;
 begin
   if pg_is_in_recovery() or current_setting('transaction_read_only')::boolean then
     return false;
@@ -3904,8 +3941,20 @@ begin
     end loop;
   end if;
 
+  if pg_sequence_last_value('figi_private.queue_full_until') - extract(epoch from clock_timestamp()) between 0 and 10
+    and not has_function_privilege(
+      session_user, 'figi_private.claim_requests(text, integer, integer, interval, text[], text[])', 'execute'
+    )
+  then
+    return false;
+  end if;
+
   insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
-  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered);
+  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered)
+  returning id into v_id;
+  if v_id % 1024 = 0 then
+    perform figi_private.measure_queue(v_id);
+  end if;
   if current_setting('pgfigi.fetch_job_added', true) is distinct from 'yes' then
     perform figi_private.add_fetch_job();
   end if;
@@ -5975,6 +6024,9 @@ comment on function figi_private.lock_stripes(integer[]) is
 comment on function figi_private.mapping_totals() is
   'How many mappings are current with a ticker (found) and without (negatives), how many of both are past their age (stale), and how many periods have ended: exact, without counting the table.';
 
+comment on function figi_private.measure_queue(bigint) is
+  'Shuts the queue to lookups for ten seconds where the setting pgfigi.max_waiting (alter database; default one million) lookups wait to be fetched. Told of the number of the newest request.';
+
 comment on function figi_private.next_claim_in() is
   'In how long the next request can be claimed, within a minute from now; null where none can.';
 
@@ -6087,7 +6139,7 @@ comment on function figi_private.request_as_shown(figi_private.fetch_requests) i
   'A request in the words of the page: priority is lookup, warming or refresh, state waiting, fetching or gave up; not_before only where it is still to come.';
 
 comment on function figi_private.request_fetch(text,text,smallint) is
-  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
+  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, within that minute, or where pgfigi.max_waiting lookups wait already. Never waits for another session.';
 
 comment on function figi_private.request_ids(text[],text[]) is
   'The ids of all requests for these identifiers, waiting, claimed or given up.';
@@ -6238,6 +6290,9 @@ comment on function public.warm_mappings(text,text[],interval) is
 
 comment on schema figi_private is
   'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';
+
+comment on sequence figi_private.queue_full_until is
+  'Until when the queue takes no further lookups, as seconds since 1970: measure_queue sets it, request_fetch reads it.';
 
 comment on table figi_private.actions is
   'What people did by the buttons of the page: who, from where, what, when. Written in the transaction of the action itself.';

@@ -130,8 +130,8 @@ export class ReadReplica {
     try {
       // The empty set is what lookups will ask, too: an older schema or a missing right shows here.
       const [row] = await this.#within(this.#sql<[{ has_it: boolean }]>`
-        select coalesce(pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
-        from (select count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
+        select coalesce(pg_catalog.pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
+        from (select pg_catalog.count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
       if (this.#behind !== behind) return // A later change has set a timer of its own.
       await this.#age?.refresh()
       if (!row.has_it || (this.#age?.objection ?? null) !== null) return this.#leaveAside()

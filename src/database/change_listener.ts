@@ -117,9 +117,9 @@ export class ChangeListener {
     const [row] = await this.#answer(
       sql<[{ now: Date; max_age: number }]>`
         select
-          clock_timestamp() as now,
-          (1000 * case
-            when isfinite(a) then extract(epoch from a) - extract(year from a) * 5.25 * 86400
+          pg_catalog.clock_timestamp() as now,
+          (1000.0 * case
+            when pg_catalog.isfinite(a) then extract(epoch from a) - extract(year from a) * 5.25 * 86400.0
             else extract(epoch from a)
           end)::float8 as max_age
         from public.cache_max_age() a`,

@@ -38,6 +38,7 @@ export async function migrateUp(url: string, options: MigrateOptions = {}): Prom
       const applied = await checkBefore(sql, ours)
       const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
       await apply(sql, server, folder, logger)
+      if (pending.length > 0) await warnOfOpenSchema(sql, logger)
       for (const { name } of pending) logger?.info({}, `Applied migration ${name}`)
       return pending.map(({ name }) => name)
     })
@@ -85,26 +86,50 @@ function nameOf(applied: AppliedMigration, ours: readonly CommittedMigration[]):
 
 async function apply(sql: Sql, url: string, folder: string, logger: Logger | undefined): Promise<void> {
   const [who] = await sql<[{ user: string; database: string }]>`
-    select current_user as user, current_database() as database`
+    select current_user as user, pg_catalog.current_database() as database`
   const session = `pgfigi migrate ${process.pid}.${performance.now()}`
-  const connectionString = libpqUrl(url, { ...who, session })
   const exitCode = process.exitCode
   try {
-    await migrateWorker({ connectionString, logger: new WorkerLogger(() => toDebug(logger)), maxPoolSize: 1 })
-    await migrate({
-      connectionString,
-      // Unused, but graphile-migrate would otherwise take it from the environment.
-      rootConnectionString: 'postgres:///template1',
-      databaseOwner: who.user,
-      migrationsFolder: folder,
-      logger: new MigrateLogger(() => toDebug(logger)),
-    })
+    try {
+      await applyOver(libpqUrl(url, { ...who, session, pinned: true }), who.user, folder, logger)
+    } catch (error) {
+      if (!/unsupported startup parameter/.test(String(error))) throw error
+      await applyOver(libpqUrl(url, { ...who, session }), who.user, folder, logger) // PgBouncer
+    }
   } catch (cause) {
     throw migrationFault(cause, url)
   } finally {
     process.exitCode = exitCode // graphile-worker sets one when it refuses
     await sessionsGone(sql, session)
   }
+}
+
+async function applyOver(
+  connectionString: string,
+  databaseOwner: string,
+  folder: string,
+  logger: Logger | undefined,
+): Promise<void> {
+  await migrateWorker({ connectionString, logger: new WorkerLogger(() => toDebug(logger)), maxPoolSize: 1 })
+  await migrate({
+    connectionString,
+    // Unused, but graphile-migrate would otherwise take it from the environment.
+    rootConnectionString: 'postgres:///template1',
+    databaseOwner,
+    migrationsFolder: folder,
+    logger: new MigrateLogger(() => toDebug(logger)),
+  })
+}
+
+/** Until PostgreSQL 15 everybody may, unless the database's owner has said otherwise. */
+async function warnOfOpenSchema(sql: Sql, logger: Logger | undefined): Promise<void> {
+  const [row] = await sql<[{ open: boolean }]>`
+    select pg_catalog.has_schema_privilege('public', 'public', 'create') as open`
+  if (!row.open) return
+  logger?.warn(
+    {},
+    'Everybody may create objects in the schema public of this database, beside those of pgfigi: revoke create on schema public from public',
+  )
 }
 
 /**
@@ -114,9 +139,9 @@ async function apply(sql: Sql, url: string, folder: string, logger: Logger | und
 async function sessionsGone(sql: Sql, session: string): Promise<void> {
   for (const deadline = performance.now() + 3000; performance.now() < deadline; await sleep(20)) {
     const [row] = await sql<[{ left: number }]>`
-      select count(*)::int as left
-      from pg_stat_activity
-      where application_name = left(${session}, 63)`
+      select pg_catalog.count(*)::int as left
+      from pg_catalog.pg_stat_activity
+      where application_name = pg_catalog.left(${session}, 63)`
     if (row.left === 0) return
   }
 }

@@ -34,15 +34,25 @@ export async function withConnection<T>(
   }
 }
 
-/** The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. */
+/**
+ * The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. `pinned`:
+ * what a migration names bare is PostgreSQL's own, even where others may create objects in the schema public; a pooler may
+ * refuse such a session.
+ */
 export function libpqUrl(
   url: string,
-  { user, database, session }: { user: string; database: string; session: string },
+  {
+    user,
+    database,
+    session,
+    pinned = false,
+  }: { user: string; database: string; session: string; pinned?: boolean },
 ): string {
   const parsed = new URL(pgUrl(url))
   if (parsed.pathname.length <= 1) parsed.pathname = `/${encodeURIComponent(database)}`
   if (!parsed.username) parsed.username = encodeURIComponent(user)
   parsed.searchParams.set('application_name', session)
+  if (pinned) parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp')
   return parsed.href
 }
 

@@ -34,7 +34,7 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         )
       }
       const [{ pid }] = await sql<[{ pid: number }]>`
-        select pg_backend_pid() as pid, set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
+        select pg_catalog.pg_backend_pid() as pid, pg_catalog.set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
       return withConnection(server, async (second) => {
         await using blockers = watchBlockers(second, pid, (names) =>
           logger?.warn({}, `Waiting for ${names.join(', ')}`),
@@ -85,7 +85,7 @@ async function refuseLoss(
   for (const table of loses) {
     const [row] = await sql<
       [{ count: number }]
-    >`select count(*)::float8 as count from ${sql(table.join('.'))}`
+    >`select pg_catalog.count(*)::float8 as count from ${sql(table.join('.'))}`
     if (row.count === 1) losses.push(`${table.join('.')} has 1 row`)
     if (row.count > 1) losses.push(`${table.join('.')} has ${row.count.toLocaleString('en-US')} rows`)
   }

@@ -20,7 +20,7 @@ export async function withMigrationLock<T>(sql: Sql, waiting: Waiting, work: () 
   try {
     return await work()
   } finally {
-    await sql`select pg_advisory_unlock(${LOCK})`.catch(() => {})
+    await sql`select pg_catalog.pg_advisory_unlock(${LOCK})`.catch(() => {})
   }
 }
 
@@ -40,11 +40,11 @@ async function lock(sql: Sql, { logger, signal }: Waiting): Promise<void> {
 
 /** Takes our lock where the library's is free; that one it takes by itself. */
 async function isOurs(sql: Sql): Promise<boolean> {
-  const [ours] = await sql<[{ locked: boolean }]>`select pg_try_advisory_lock(${LOCK}) as locked`
+  const [ours] = await sql<[{ locked: boolean }]>`select pg_catalog.pg_try_advisory_lock(${LOCK}) as locked`
   if (!ours.locked) return false
   const [library] = await sql<[{ isFree: boolean }]>`
-    select pg_try_advisory_lock(${LIBRARY_LOCK}::bigint) as "isFree"`
+    select pg_catalog.pg_try_advisory_lock(${LIBRARY_LOCK}::bigint) as "isFree"`
   const unlocked = library.isFree ? LIBRARY_LOCK : String(LOCK)
-  await sql`select pg_advisory_unlock(${unlocked}::bigint)`
+  await sql`select pg_catalog.pg_advisory_unlock(${unlocked}::bigint)`
   return library.isFree
 }

@@ -40,7 +40,7 @@ export function openListening(
       const { promise: late, resolve } = Promise.withResolvers<false>()
       const timer = setTimeout(resolve, longestWayMs, false)
       try {
-        await within(longestWayMs, 'The database', other`select pg_notify(${hello}, '')`)
+        await within(longestWayMs, 'The database', other`select pg_catalog.pg_notify(${hello}, '')`)
         return await Promise.race([heard.promise, late])
       } finally {
         clearTimeout(timer)

@@ -59,8 +59,8 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     async (asked) => {
       const askedAt = monotonicNow()
       const rows = await ask(sql<{ ms: number }[]>`
-        select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
-        from generate_series(1, ${asked.length})`)
+        select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000.0)::float8 as ms
+        from pg_catalog.generate_series(1, ${asked.length})`)
       const tookMs = monotonicNow() - askedAt
       const lateMs = Math.max(tookMs - usualMs, 0)
       usualMs = tookMs
@@ -73,7 +73,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const blocks = new DataLoader<true, number>(
     async (asked) => {
       const [blocked] = await ask(sql<{ ms: number | null }[]>`
-        select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
+        select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000.0)::float8 as ms`)
       return asked.map(() => blocked?.ms ?? 0)
     },
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
@@ -115,13 +115,13 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     },
     async block(milliseconds) {
       await ask(
-        sql`select figi_private.block_api_budget(${name}, ${milliseconds} * interval '1 millisecond')`,
+        sql`select figi_private.block_api_budget(${name}, ${milliseconds}::float8 * interval '1 millisecond')`,
       )
     },
     async exhausted(milliseconds) {
       await ask(sql`
         select figi_private.exhaust_api_budget(
-          ${name}, ${limit.capacity}, ${window}::interval, ${milliseconds} * interval '1 millisecond'
+          ${name}, ${limit.capacity}, ${window}::interval, ${milliseconds}::float8 * interval '1 millisecond'
         )`)
     },
   }

@@ -107,9 +107,9 @@ export class PageDatabase implements AsyncDisposable {
     const answered = transaction(pool, mode, async (sql) => {
       const limits = sql`
         select
-          set_config('statement_timeout', ${String(statementMs)}, true),
-          set_config('lock_timeout', ${String(lockMs)}, true),
-          set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
+          pg_catalog.set_config('statement_timeout', ${String(statementMs)}, true),
+          pg_catalog.set_config('lock_timeout', ${String(lockMs)}, true),
+          pg_catalog.set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
       // Sent at once and in this order, so that what follows need not wait for the answer.
       const [, result] = await Promise.all([limits, work(asSql(sql))])
       return result

@@ -16,7 +16,7 @@ export async function requireFit(sql: Sql): Promise<void> {
   await requireApplied(sql, await committedMigrations(migrationsFolder()))
   const askedAt = Date.now()
   const [database] = await sql<[{ now: number }]>`
-    select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`
+    select (extract(epoch from pg_catalog.clock_timestamp()) * 1000.0)::float8 as now`
   const aheadMs = (askedAt + Date.now()) / 2 - database.now
   if (Math.abs(aheadMs) > mostClockOffsetMs) throw new ClockError(aheadMs)
 }
@@ -27,7 +27,7 @@ export async function requireFit(sql: Sql): Promise<void> {
  */
 export async function requireSettings(sql: Sql): Promise<void> {
   const unfit = await sql<{ role: string; name: string; value: string; needed: string }[]>`
-    select quote_ident(current_user) as role, s.name, s.setting as value, needed.setting as needed
+    select pg_catalog.quote_ident(current_user) as role, s.name, s.setting as value, needed.setting as needed
     from (
       values
         ('default_transaction_isolation', 'read committed'),
@@ -35,7 +35,7 @@ export async function requireSettings(sql: Sql): Promise<void> {
         ('array_nulls', 'on'),
         ('transform_null_equals', 'off')
     ) as needed (name, setting)
-    join pg_settings s on s.name = needed.name and s.setting <> needed.setting`
+    join pg_catalog.pg_settings s on s.name = needed.name and s.setting <> needed.setting`
   const [first] = unfit
   if (!first) return
   const found = unfit.map(({ name, value }) => `${name} = ${value}`).join(', ')
