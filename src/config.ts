@@ -143,8 +143,8 @@ const environmentSchema = z.object({
   PGFIGI_PAGE_PASSWORD: z
     .string()
     .refine(
-      (password) => password.length >= leastSecret && password.length <= 1000,
-      `must have at least ${leastSecret} characters, and no more than 1000`,
+      (password) => password.trim().length >= leastSecret && password.length <= 1000,
+      `must have at least ${leastSecret} characters, blanks around them not counted, and no more than 1000`,
     )
     .optional(),
   PGFIGI_PAGE_TOKEN: z

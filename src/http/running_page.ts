@@ -44,14 +44,15 @@ export async function startPage(config: Config, url: string, options: PageOption
     logger,
   })
   const version = packageVersion()
+  const access = new Access(config.page)
   const parts = {
-    access: new Access(config.page),
+    access,
     data: createPageData({
       database,
       latestMigration: await latestMigration(),
       crontab: await readCrontab(),
     }),
-    pages: new Pages({ allowActions, version }),
+    pages: new Pages({ access, allowActions, version }),
     allowActions,
     version,
   }

@@ -30,7 +30,7 @@ test('who would wait too long, is one too many, or has gone, is let go', async (
   const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 })
   for (let burst = 0; burst < 5; burst += 1) assert.ok(await pace.turn())
   const gone = new AbortController()
-  const waiting = [pace.turn(gone.signal), pace.turn(), pace.turn()]
+  const waiting = [pace.turn('', gone.signal), pace.turn(), pace.turn()]
   assert.is(await pace.turn(), false, 'too many wait')
   gone.abort()
   assert.is(await waiting[0], false)

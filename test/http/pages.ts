@@ -127,6 +127,14 @@ export function visitTo(url: string, log: () => string = () => ''): Visit {
   }
 }
 
+/** The name under which a browser keeps a cookie of the page; a name of that kind where it has none. */
+export function cookieOf(
+  { cookies }: Pick<Visit, 'cookies'>,
+  kind: 'session' | 'csrf' | 'notice' | 'browser',
+): string {
+  return [...cookies.keys()].find((name) => name.startsWith(`pgfigi_${kind}_`)) ?? `pgfigi_${kind}_none`
+}
+
 function keep(cookies: Map<string, string>, set: string | string[] | undefined): void {
   for (const line of [set ?? []].flat()) {
     const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
