@@ -4,6 +4,7 @@ import {
   type RequestListener,
   type Server,
   type ServerOptions,
+  type ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { householdOf } from './household.ts'
@@ -18,10 +19,10 @@ export interface ConnectionLimits {
 interface Held {
   readonly socket: Socket
   readonly household: string
-  /** Requests that have come whole, and are not answered yet. */
-  underWay: number
-  /** When the last of them was answered; before the first, when it was opened. */
-  idleSince: number
+  /** Answers that are not yet taken whole. */
+  readonly underWay: Set<ServerResponse>
+  /** When the last request began or ended; before the first, when it was opened. */
+  since: number
 }
 
 /** Browsers and programs wait for an answer before they ask again on the same connection. */
@@ -57,21 +58,24 @@ export class Connections {
       socket.destroy()
       return
     }
-    this.#held.set(socket, { socket, household, underWay: 0, idleSince: performance.now() })
+    this.#held.set(socket, { socket, household, underWay: new Set(), since: performance.now() })
     socket.once('close', () => this.#held.delete(socket))
   }
 
-  /** Ends a connection of a household that holds more than the others: the one that has been idle for longest, if any is. */
+  /**
+   * Ends a connection of the household that holds most: the one that has waited longest for its client to send or to take
+   * something, if any does, else the newest, where the newcomer's household holds fewer.
+   */
   #makeRoom(household: string): boolean {
     const counts = new Map<string, number>()
     for (const held of this.#held.values()) counts.set(held.household, (counts.get(held.household) ?? 0) + 1)
     const most = Math.max(...counts.values())
     const crowd = [...this.#held.values()].filter((held) => counts.get(held.household) === most)
-    const idle = crowd.filter(({ underWay }) => underWay === 0)
+    const idle = crowd.filter((held) => !isBusy(held))
     const isMoreThanOwn = most > (counts.get(household) ?? 0) + 1
     const given =
       idle.length > 0
-        ? idle.reduce((longest, held) => (held.idleSince < longest.idleSince ? held : longest))
+        ? idle.reduce((longest, held) => (held.since < longest.since ? held : longest))
         : isMoreThanOwn
           ? crowd.at(-1)
           : undefined
@@ -82,20 +86,26 @@ export class Connections {
   }
 
   /** False where nothing is to be done for it. */
-  #begins({ socket }: IncomingMessage, response: Parameters<RequestListener>[1]): boolean {
+  #begins({ socket }: IncomingMessage, response: ServerResponse): boolean {
     const held = this.#held.get(socket)
     if (held === undefined || socket.destroyed) return false
-    if (held.underWay >= mostUnderWay) {
+    if (held.underWay.size >= mostUnderWay) {
       socket.destroy()
       return false
     }
-    held.underWay += 1
+    held.underWay.add(response)
+    held.since = performance.now()
     const cutOff = setTimeout(() => socket.destroy(), this.#limits.longestMs)
     response.once('close', () => {
       clearTimeout(cutOff)
-      held.underWay -= 1
-      held.idleSince = performance.now()
+      held.underWay.delete(response)
+      held.since = performance.now()
     })
     return true
   }
+}
+
+/** Whether its client waits for us: a request has come whole, and is not answered yet. */
+function isBusy({ underWay }: Held): boolean {
+  return [...underWay].some(({ req, writableEnded }) => req.complete && !writableEnded)
 }
