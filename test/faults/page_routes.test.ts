@@ -1,4 +1,4 @@
-import type { InjectOptions, Response } from 'light-my-request'
+import type { InjectOptions, LightMyRequestResponse as Response } from 'fastify'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { App } from '../../src/http/app.ts'
