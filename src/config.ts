@@ -146,8 +146,8 @@ const environmentSchema = z.object({
   PGFIGI_PAGE_PASSWORD: z
     .string()
     .refine(
-      (password) => password.length >= leastSecret && password.length <= 1000,
-      `must have at least ${leastSecret} characters, and no more than 1000`,
+      (password) => password.trim().length >= leastSecret && password.length <= 1000,
+      `must have at least ${leastSecret} characters, blanks around them not counted, and no more than 1000`,
     )
     .optional(),
   PGFIGI_PAGE_TOKEN: z
@@ -189,10 +189,16 @@ export function defaultJobsPerRequest(hasKey: boolean): number {
   return hasKey ? 100 : 10
 }
 
+/** Blanks count as nothing. For what guards the page they are a mistake, which must not open it. */
+function isUnset(name: string, value: string): boolean {
+  const guards = name === 'PGFIGI_PAGE_PASSWORD' || name === 'PGFIGI_PAGE_TOKEN'
+  return (guards ? value : value.trim()) === ''
+}
+
 /** Parses the environment; throws a ConfigError that names every fault. */
 export function parseConfig(environment: Environment): Config {
   const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+    Object.entries(environment).filter(([name, value]) => value !== undefined && !isUnset(name, value)),
   )
   const parsed = environmentSchema.safeParse(given)
   if (!parsed.success) {

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PageSettings } from '../config.ts'
 import { ConfigError } from '../errors/config_error.ts'
+import { type CookieNames, cookieNamesOf } from './cookie_names.ts'
 import { isLoopback } from './loopback.ts'
 import { isLocal } from './origin.ts'
 import { sameSecret } from './same_secret.ts'
@@ -13,7 +15,8 @@ export interface Visitor {
   readonly session: Session | null
 }
 
-const sessionCookie = 'pgfigi_session'
+/** For so long a browser is known for one that somebody has logged in from. */
+const browserSeconds = 90 * 86_400
 
 /** Throws a ConfigError where anybody could reach a page that nothing guards. */
 export function requireGuarded({ host, password, token }: PageSettings): void {
@@ -25,10 +28,12 @@ export function requireGuarded({ host, password, token }: PageSettings): void {
 
 /** Who may see the page: everybody on this machine where it has neither password nor token, else who knows one of them. */
 export class Access {
-  readonly #settings: Pick<PageSettings, 'password' | 'token'>
+  readonly cookies: CookieNames
+  readonly #settings: PageSettings
   readonly #sessions: Sessions
 
-  constructor(settings: Pick<PageSettings, 'password' | 'token'>, sessions = new Sessions()) {
+  constructor(settings: PageSettings, sessions = new Sessions()) {
+    this.cookies = cookieNamesOf(settings)
     this.#settings = settings
     this.#sessions = sessions
   }
@@ -46,10 +51,8 @@ export class Access {
     }
     const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (bearer !== undefined) return this.#isToken(bearer) ? { who: 'token', session: null } : null
-    const cookie = request.cookies[sessionCookie]
-    const { valid, value } =
-      cookie === undefined ? { valid: false, value: null } : request.unsignCookie(cookie)
-    const session = valid && value !== null ? this.#sessions.of(value) : null
+    const cookie = signedCookie(request, this.cookies.session)
+    const session = cookie === null ? null : this.#sessions.of(cookie)
     return session && { who: session.who, session }
   }
 
@@ -63,15 +66,31 @@ export class Access {
   }
 
   signIn(request: FastifyRequest, reply: FastifyReply, who: Who): void {
-    reply.setCookie(sessionCookie, this.#sessions.begin(who), {
+    this.#end(request)
+    reply.setCookie(this.cookies.session, this.#sessions.begin(who), {
       ...ownCookie(request),
       maxAge: sessionSeconds,
     })
+    reply.setCookie(this.cookies.browser, this.browserOf(request) ?? `browser.${randomUUID()}`, {
+      ...ownCookie(request),
+      path: '/login',
+      maxAge: browserSeconds,
+    })
+  }
+
+  /** The mark of a browser that somebody has logged in from before; null of any other. */
+  browserOf(request: FastifyRequest): string | null {
+    const mark = signedCookie(request, this.cookies.browser)
+    return mark?.startsWith('browser.') ? mark : null
   }
 
   signOut(request: FastifyRequest, reply: FastifyReply): void {
-    if (request.visitor?.session) this.#sessions.end(request.visitor.session)
-    reply.clearCookie(sessionCookie, { path: '/' })
+    this.#end(request)
+    reply.clearCookie(this.cookies.session, { path: '/' })
+  }
+
+  #end({ visitor }: FastifyRequest): void {
+    if (visitor?.session) this.#sessions.end(visitor.session)
   }
 
   #isToken(text: string): boolean {
@@ -79,9 +98,18 @@ export class Access {
   }
 }
 
+/** What a cookie says that this page has signed; null where there is none, or it has not. */
+export function signedCookie(request: FastifyRequest, name: string): string | null {
+  const cookie = request.cookies?.[name]
+  if (cookie === undefined) return null
+  const { valid, value } = request.unsignCookie(cookie)
+  return valid ? value : null
+}
+
 /** A signed cookie that goes to this page alone; over TLS alone, where a proxy says that it speaks it. */
 export function ownCookie(request: FastifyRequest) {
-  const secure = request.headers['x-forwarded-proto'] === 'https'
+  const [protocol = ''] = String(request.headers['x-forwarded-proto']).split(',')
+  const secure = protocol.trim().toLowerCase() === 'https'
   return { path: '/', httpOnly: true, sameSite: 'strict', signed: true, secure } as const
 }
 

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App, Parts } from './app.ts'
 import { Refusal } from './failure.ts'
-import { isForeign } from './origin.ts'
+import { householdOf } from './household.ts'
+import { isForeign, isForeignRead } from './origin.ts'
 import { Pace, type PaceOptions } from './pace.ts'
 import { pathOf } from './request_log.ts'
 
@@ -15,24 +16,30 @@ export function isForPrograms(url: string): boolean {
 
 /** What each request passes before anything is done for it: its turn, a bounded address, and whether it may ask. */
 export function keepDoor(app: App, { access }: Pick<Parts, 'access'>, pace: PaceOptions): void {
-  const lanes = { page: new Pace(pace), probe: new Pace(pace) }
+  const lanesOf = (options: PaceOptions) => ({ page: new Pace(options), probe: new Pace(options) })
+  const lanes = { known: lanesOf(pace), strangers: lanesOf(halfOf(pace)) }
   app.addHook('preClose', async () => {
-    for (const lane of Object.values(lanes)) lane.end()
-  })
-
-  app.addHook('onRequest', async (request, reply) => {
-    const gone = new AbortController()
-    reply.raw.once('close', () => gone.abort())
-    if (!(await lanes[request.routeOptions.config.lane ?? 'page'].turn(gone.signal))) {
-      reply.header('retry-after', '5')
-      throw new Refusal(503, 'Too many ask at once: try again in a few seconds.')
-    }
-    if (request.url.length > longestUrl)
-      throw new Refusal(414, `The address is too long: ${longestUrl} characters are enough.`)
+    for (const { page, probe } of Object.values(lanes)) for (const lane of [page, probe]) lane.end()
   })
 
   app.addHook('onRequest', async (request, reply) => {
     request.visitor = access.visitorOf(request)
+    const isForced = isForcedByOthers(request)
+    const { [request.routeOptions.config.lane ?? 'page']: lane } =
+      request.visitor === null || isForced ? lanes.strangers : lanes.known
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
+    if (!(await lane.turn(request.visitor?.session?.id ?? householdOf(request.ip), gone.signal))) {
+      reply.header('retry-after', '5')
+      throw new Refusal(503, 'Too many ask at once: try again in a few seconds.')
+    }
+    if (request.headers.host === undefined) throw new Refusal(400, 'A request has to name its host.')
+    if (request.url.length > longestUrl)
+      throw new Refusal(414, `The address is too long: ${longestUrl} characters are enough.`)
+    if (isForced) throw new Refusal(403, 'Another site sent this: only the page itself may.')
+  })
+
+  app.addHook('onRequest', async (request, reply) => {
     const wanted = request.routeOptions.config.access ?? 'known'
     if (wanted === 'everyone' || request.visitor || (wanted === 'door' && !access.isOpen)) return
     if (access.isOpen) {
@@ -43,12 +50,17 @@ export function keepDoor(app: App, { access }: Pick<Parts, 'access'>, pace: Pace
     }
     return sendToLogin(request, reply)
   })
+}
 
-  app.addHook('onRequest', async (request) => {
-    const isReading = request.method === 'GET' || request.method === 'HEAD'
-    if (!isReading && isForeign(request.headers))
-      throw new Refusal(403, 'Another site sent this: only the page itself may.')
-  })
+/** Strangers get to the login, and no further: they neither keep others waiting nor guess often. */
+function halfOf({ perSecond, burst = perSecond, ...rest }: PaceOptions): PaceOptions {
+  return { ...rest, perSecond: perSecond / 2, burst: burst / 2 }
+}
+
+/** Whether a browser was made to send this by another site. */
+function isForcedByOthers({ method, headers, routeOptions }: FastifyRequest): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return isForeign(headers)
+  return routeOptions.config.access !== 'everyone' && isForeignRead(headers)
 }
 
 function sendToLogin(request: FastifyRequest, reply: FastifyReply) {

@@ -189,7 +189,7 @@ export const action = z.object({
   acted_at: instant,
   who: z.string(),
   address: z.string(),
-  action: z.enum(['fetch', 'retry', 'retry_all', 'unlock']),
+  action: z.string().describe('fetch, retry, retry_all or unlock; a newer pgfigi may know more'),
   subject: z.string(),
   outcome: z.string(),
 })

@@ -27,6 +27,14 @@ export function isForeign(headers: IncomingHttpHeaders): boolean {
   return URL.parse(origin)?.host !== headers.host?.toLowerCase()
 }
 
+/**
+ * Likewise of what is only read: a link from elsewhere leads here as to any page, but no other site may have a browser fetch
+ * from it, as an image, say, or a script.
+ */
+export function isForeignRead(headers: IncomingHttpHeaders): boolean {
+  return headers['sec-fetch-mode'] !== 'navigate' && isForeign(headers)
+}
+
 /** Where a form leads back to: a path of this page, else its front. */
 export function pathWithin(path: string | undefined): string {
   if (path === undefined || path.length > 2000 || !/^\/(?![/\\])[\x21-\x7e]*$/.test(path)) return '/'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ownCookie } from './access.ts'
+import { ownCookie, signedCookie } from './access.ts'
 import type { Parts } from './app.ts'
 import { SharedAnswers } from './shared_answers.ts'
 import type { Frame } from './views/frame.ts'
@@ -14,8 +14,6 @@ export interface PageOptions {
 }
 
 type Render = (frame: Frame) => string | Promise<string>
-
-const noticeCookie = 'pgfigi_notice'
 
 /** A page holds tables of some hundred rows. */
 const mostKept = 50
@@ -31,10 +29,10 @@ export function ownerOfTokens(request: FastifyRequest): string {
 
 /** Sends pages, each made once a second at the most, however many look at it. */
 export class Pages {
-  readonly #parts: Pick<Parts, 'allowActions' | 'version'>
+  readonly #parts: Pick<Parts, 'access' | 'allowActions' | 'version'>
   readonly #made = new SharedAnswers(mostKept)
 
-  constructor(parts: Pick<Parts, 'allowActions' | 'version'>) {
+  constructor(parts: Pick<Parts, 'access' | 'allowActions' | 'version'>) {
     this.#parts = parts
   }
 
@@ -47,16 +45,16 @@ export class Pages {
     const { allowActions, version } = this.#parts
     const session = request.visitor?.session ?? null
     const needsToken = hasForm || session !== null || (allowActions && request.visitor !== null)
-    const notice = takeNotice(request, reply)
+    const notice = this.#takeNotice(request, reply)
     const frame: Frame = {
       path: request.url,
       csrfToken: needsToken ? tokenPlace : null,
       allowActions,
       user: session?.who ?? null,
       notice,
-      version,
+      version: request.visitor === null ? null : version,
     }
-    const name = JSON.stringify([frame.path, frame.user, needsToken])
+    const name = JSON.stringify([frame.path, frame.user, needsToken, frame.version])
     const html =
       isShared && notice === null
         ? await this.#made.of(name, keptMs, async () => render(frame))
@@ -71,18 +69,18 @@ export class Pages {
   forget(): void {
     this.#made.forget()
   }
-}
 
-/** Says on the next page that this browser loads what came of a button. */
-export function leaveNotice(request: FastifyRequest, reply: FastifyReply, notice: string): void {
-  const value = Buffer.from(notice.slice(0, 1000)).toString('base64url')
-  reply.setCookie(noticeCookie, value, { ...ownCookie(request), maxAge: 60 })
-}
+  /** Says on the next page that this browser loads what came of a button. */
+  leaveNotice(request: FastifyRequest, reply: FastifyReply, notice: string): void {
+    const value = Buffer.from(notice.slice(0, 1000)).toString('base64url')
+    reply.setCookie(this.#parts.access.cookies.notice, value, { ...ownCookie(request), maxAge: 60 })
+  }
 
-function takeNotice(request: FastifyRequest, reply: FastifyReply): string | null {
-  const cookie = request.cookies?.[noticeCookie]
-  if (cookie === undefined) return null
-  reply.clearCookie(noticeCookie, { path: '/' })
-  const { valid, value } = request.unsignCookie(cookie)
-  return valid && value !== null ? Buffer.from(value, 'base64url').toString() : null
+  #takeNotice(request: FastifyRequest, reply: FastifyReply): string | null {
+    const name = this.#parts.access.cookies.notice
+    if (request.cookies?.[name] === undefined) return null
+    reply.clearCookie(name, { path: '/' })
+    const notice = signedCookie(request, name)
+    return notice === null ? null : Buffer.from(notice, 'base64url').toString()
+  }
 }

@@ -30,13 +30,33 @@ const defaultPort = 8080
 /** Requests under way may end for so long. */
 const patienceMs = 3000
 
+/** A page that does not listen yet. */
+export interface PreparedPage extends AsyncDisposable {
+  readonly app: App
+}
+
 /**
  * Serves the page of a database, which need not answer yet. Throws a ConfigError where nothing guards the page and others
  * could reach it, and a PageListenError where it cannot listen.
  */
 export async function startPage(config: Config, url: string, options: PageOptions): Promise<RunningPage> {
-  const { allowActions, logger, pace } = options
   requireGuarded(config.page)
+  const page = await preparePage(config, url, options)
+  try {
+    await listen(page.app, config.page)
+  } catch (error) {
+    await page[Symbol.asyncDispose]()
+    throw error
+  }
+  return {
+    url: urlOf(page.app, config.page),
+    [Symbol.asyncDispose]: () => page[Symbol.asyncDispose](),
+  }
+}
+
+/** The page of a database with all that it needs. */
+export async function preparePage(config: Config, url: string, options: PageOptions): Promise<PreparedPage> {
+  const { allowActions, logger, pace } = options
   const database = new PageDatabase({
     url,
     readUrl: config.databaseReadUrl,
@@ -45,26 +65,21 @@ export async function startPage(config: Config, url: string, options: PageOption
     logger,
   })
   const version = packageVersion()
+  const access = new Access(config.page)
   const parts = {
-    access: new Access(config.page),
+    access,
     data: createPageData({
       database,
       latestMigration: await latestMigration(),
       crontab: await readCrontab(),
     }),
-    pages: new Pages({ allowActions, version }),
+    pages: new Pages({ access, allowActions, version }),
     allowActions,
     version,
   }
   const app = await createServer(parts, logger, pace)
-  try {
-    await listen(app, config.page)
-  } catch (error) {
-    await app.close()
-    throw error
-  }
   return {
-    url: urlOf(app, config.page),
+    app,
     async [Symbol.asyncDispose]() {
       const cutOff = setTimeout(() => app.server.closeAllConnections(), patienceMs)
       await app.close()

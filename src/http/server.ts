@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import cookie from '@fastify/cookie'
 import csrfProtection from '@fastify/csrf-protection'
 import formbody from '@fastify/formbody'
 import helmet from '@fastify/helmet'
-import rateLimit from '@fastify/rate-limit'
 import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { App, Parts } from './app.ts'
 import { answerClientError } from './client_errors.ts'
+import { Connections } from './connections.ts'
 import { isForPrograms, keepDoor } from './doorkeeper.ts'
 import { failureOf, Refusal } from './failure.ts'
 import { describeApi } from './openapi.ts'
@@ -23,21 +24,32 @@ import { addProbeRoutes } from './routes/probe_routes.ts'
 import { securityHeaders } from './security_headers.ts'
 import { errorPage } from './views/error.ts'
 
-/** More at once are not taken; no page needs more than a few. */
+/** No page needs more than a few. */
 const mostConnections = 256
 
-/** A browser on a slow line sends its request within these, and whoever does not holds no connection. */
-const limits = {
-  bodyLimit: 64 * 1024,
+const limits = { bodyLimit: 64 * 1024, routerOptions: { maxParamLength: 16 * 1024 } } // the whole address has a limit
+
+/** A browser on a slow line sends its request within these, and takes the answer; whoever does not holds no connection. */
+const patience = {
+  headersTimeout: 10_000,
   requestTimeout: 10_000,
-  keepAliveTimeout: 10_000,
-  connectionTimeout: 30_000,
-  routerOptions: { maxParamLength: 16 * 1024 }, // the whole address has a limit
-  http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
+  connectionsCheckingInterval: 2000,
+  longestMs: 30_000,
 }
 
+/**
+ * Clients are told that a connection stays open for so long, and it does for as long again: what is sent at the last moment,
+ * on a machine that is slow to read it, would be lost with the connection.
+ */
+const keeping = { keepAliveTimeout: 10_000, keepAliveTimeoutBuffer: 10_000 }
+
 /** By default: the page takes no more than a small share of a machine, whatever is asked of it. */
-const usualPace: PaceOptions = { perSecond: 50, mostWaiting: mostConnections, longestWaitMs: 5000 }
+const usualPace: PaceOptions = {
+  perSecond: 25,
+  burst: 50,
+  mostWaiting: mostConnections,
+  longestWaitMs: 5000,
+}
 
 /** The HTTP server with all its routes, ready to listen. */
 export async function createServer(
@@ -47,19 +59,26 @@ export async function createServer(
 ): Promise<App> {
   // New with each process: sessions end with it.
   const secret = randomBytes(32).toString('base64url')
+  const { longestMs, ...timeouts } = patience
+  const connections = new Connections({ most: mostConnections, longestMs })
   const app: App = fastify({
     ...limits,
     loggerInstance: logger,
     logController,
     genReqId: requestIdOf,
     requestIdHeader: false,
-    clientErrorHandler: (error, socket) => answerClientError(logger, error, socket),
+    clientErrorHandler: () => {}, // by the factory, for all servers: the name localhost has two
+    serverFactory(answer) {
+      const options = { ...timeouts, ...keeping, maxHeaderSize: 16 * 1024, requireHostHeader: false }
+      const server = connections.createServer(options, answer)
+      server.on('clientError', (error, socket) => answerClientError(logger, error, socket as Socket))
+      return server
+    },
     rewriteUrl: ({ url = '/' }) => (isDecodable(pathOf(url)) ? url : '/not-found'),
     forceCloseConnections: 'idle',
     trustProxy: false,
   }).withTypeProvider<ZodTypeProvider>()
   app.removeContentTypeParser('text/plain')
-  app.server.maxConnections = mostConnections
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('visitor', null)
@@ -74,14 +93,13 @@ export async function createServer(
   await app.register(cookie, { secret })
   keepDoor(app, parts, pace)
   await app.register(csrfProtection, {
-    cookieKey: 'pgfigi_csrf',
+    cookieKey: parts.access.cookies.csrf,
     cookieOpts: { path: '/', httpOnly: true, sameSite: 'strict', signed: true },
     csrfOpts: { hmacKey: secret, userInfo: true },
     getUserInfo: ownerOfTokens,
     getToken: tokenOf,
   })
   await app.register(formbody, { bodyLimit: limits.bodyLimit })
-  await app.register(rateLimit, { global: false })
   app.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })

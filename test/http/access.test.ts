@@ -7,7 +7,7 @@ import { pathWithin } from '../../src/http/origin.ts'
 import { startPage } from '../../src/http/running_page.ts'
 import { Sessions } from '../../src/http/sessions.ts'
 import { silentLogger } from '../../src/log.ts'
-import { nowhere, visitTo, withPage } from './pages.ts'
+import { cookieOf, nowhere, visitTo, withPage } from './pages.ts'
 
 const test = suite('who may see the page')
 
@@ -123,10 +123,10 @@ test('the login takes the password or the token, for a session of this browser a
     const wrong = await ask('/login', { form: { password: `${password}!`, csrf } })
     assert.is(wrong.status, 403)
     assert.match(wrong.text, 'That is not the password.')
-    assert.not.ok(cookies.has('pgfigi_session'))
+    assert.not.ok(cookies.has(cookieOf(visit, 'session')))
     const right = await ask('/login', { form: { password, csrf, next: '/search' } })
     assert.equal([right.status, right.headers.location], [303, '/search'])
-    const cookie = [right.headers['set-cookie']].flat().find((line) => line?.startsWith('pgfigi_session='))
+    const cookie = [right.headers['set-cookie']].flat().find((line) => line?.startsWith('pgfigi_session_'))
     assert.match(String(cookie), /Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/)
 
     const page = await ask('/search')
@@ -137,11 +137,12 @@ test('the login takes the password or the token, for a session of this browser a
 
     const stolen = new Map(cookies)
     assert.is((await ask('/logout', { form: { csrf: await csrfOf('/search') } })).status, 303)
-    assert.not.ok(cookies.has('pgfigi_session'))
+    assert.not.ok(cookies.has(cookieOf(visit, 'session')))
     const thief = visitTo(visit.url)
     for (const [name, value] of stolen) thief.cookies.set(name, value)
     assert.is((await thief.ask('/search')).status, 303, 'a session that ended is over everywhere')
-    thief.cookies.set('pgfigi_session', `${stolen.get('pgfigi_session')}`.replace('password', 'token'))
+    const session = [...stolen.keys()].find((name) => name.startsWith('pgfigi_session_')) ?? ''
+    thief.cookies.set(session, `${stolen.get(session)}`.replace('password', 'token'))
     assert.is((await thief.ask('/search')).status, 303)
 
     const other = visitTo(visit.url)
@@ -156,7 +157,7 @@ test('the login takes the password or the token, for a session of this browser a
 test('over TLS, by the word of a proxy, the cookies go over TLS alone', () =>
   withPage({ password }, async ({ ask, csrfOf }) => {
     const overTls = await ask('/login', { headers: { 'x-forwarded-proto': 'https' } })
-    assert.match(String(overTls.headers['set-cookie']), /^pgfigi_csrf=.*; Secure;/)
+    assert.match(String(overTls.headers['set-cookie']), /^pgfigi_csrf_\w{8}=.*; Secure;/)
     const form = { password, csrf: await csrfOf('/login') }
     const { headers } = await ask('/login', { form, headers: { 'x-forwarded-proto': 'https' } })
     assert.match(String([headers['set-cookie']].flat().at(-1)), '; Secure;')

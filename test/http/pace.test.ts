@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Pace } from '../../src/http/pace.ts'
+import { createPageData } from '../../src/http/page_data.ts'
+import type { PageDatabase } from '../../src/http/page_database.ts'
 import { SharedAnswers } from '../../src/http/shared_answers.ts'
 import { withPage } from './pages.ts'
 
@@ -26,11 +28,24 @@ test('a burst goes at once, the rest in line, as many a second as are allowed', 
   )
 })
 
+test('whoever asks often waits for himself, and makes room for whoever does not', async () => {
+  const pace = new Pace({ perSecond: 10, burst: 1, mostWaiting: 6, longestWaitMs: 5000 })
+  assert.ok(await pace.turn('many'))
+  const order: string[] = []
+  const ask = async (whose: string) => order.push(`${whose} ${await pace.turn(whose)}`)
+  const crowd = Array.from({ length: 6 }, () => ask('many'))
+  await Promise.all([...crowd, ask('one'), ask('other')])
+  assert.is(order.filter((each) => each === 'many false').length, 2, 'its last ones made room')
+  const served = order.filter((each) => each.endsWith('true'))
+  assert.equal(served.slice(0, 3), ['many true', 'one true', 'other true'])
+  assert.is(served.length, 6)
+})
+
 test('who would wait too long, is one too many, or has gone, is let go', async () => {
   const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 })
   for (let burst = 0; burst < 5; burst += 1) assert.ok(await pace.turn())
   const gone = new AbortController()
-  const waiting = [pace.turn(gone.signal), pace.turn(), pace.turn()]
+  const waiting = [pace.turn('', gone.signal), pace.turn(), pace.turn()]
   assert.is(await pace.turn(), false, 'too many wait')
   gone.abort()
   assert.is(await waiting[0], false)
@@ -47,7 +62,7 @@ test('at the end nobody waits any more', async () => {
 })
 
 test('requests are paced, those of monitoring apart from those of people', () =>
-  withPage({ pace: { perSecond: 5, mostWaiting: 2, longestWaitMs: 5000 } }, async ({ ask }) => {
+  withPage({ pace: { perSecond: 1, burst: 5, mostWaiting: 2, longestWaitMs: 5000 } }, async ({ ask }) => {
     const crowd = Array.from({ length: 9 }, () => ask('/search'))
     const probe = await ask('/healthz')
     assert.is(probe.status, 200)
@@ -78,6 +93,24 @@ test('the same is asked once, for all who want it meanwhile and shortly after; f
   assert.is(asked, 2)
   shared.forget()
   assert.is(await shared.of('a', 100, ask), 3)
+})
+
+test('the laws on the whole table are proven twice a minute at the most, whoever asks', async () => {
+  let asked = 0
+  const database = {
+    async readPrimary() {
+      asked += 1
+      return []
+    },
+  } as unknown as PageDatabase
+  const data = createPageData({ database, latestMigration: null, crontab: [] })
+  for (let times = 0; times < 4; times += 1) {
+    await data.health(true)
+    await sleep(700)
+  }
+  assert.is(asked, 1)
+  await data.health()
+  assert.is(asked, 2)
 })
 
 test.run()

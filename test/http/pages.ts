@@ -1,8 +1,9 @@
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { request } from 'undici'
 import { parseConfig } from '../../src/config.ts'
+import type { App } from '../../src/http/app.ts'
 import type { PaceOptions } from '../../src/http/pace.ts'
-import { startPage } from '../../src/http/running_page.ts'
+import { preparePage, startPage } from '../../src/http/running_page.ts'
 import { requireNoTrace } from '../support/canaries.ts'
 
 /** A database that is not there. */
@@ -56,9 +57,36 @@ export interface Visit {
 
 /** Serves a page on a free port for as long as the work takes. */
 export async function withPage(options: ServeOptions, work: (visit: Visit) => Promise<void>): Promise<void> {
+  const { logger, log } = recorded(options)
+  await using page = await startPage(configOf(options), options.url ?? nowhere, pageOptions(options, logger))
+  await work(visitTo(page.url, log))
+  requireNoTrace('the log of the page', log())
+}
+
+/** The server of a page, which listens nowhere: what it is asked by `inject` costs little. */
+export async function withServer(
+  options: ServeOptions,
+  work: (app: App, log: () => string) => Promise<void>,
+): Promise<void> {
+  const { logger, log } = recorded(options)
+  await using page = await preparePage(
+    configOf(options),
+    options.url ?? nowhere,
+    pageOptions(options, logger),
+  )
+  await page.app.ready()
+  await work(page.app, log)
+  requireNoTrace('the log of the page', log())
+}
+
+function recorded({ logLevel = 'debug' }: ServeOptions) {
   const lines: string[] = []
-  const logger = pino({ level: options.logLevel ?? 'debug' }, { write: (line) => lines.push(line) })
-  const config = parseConfig({
+  const logger = pino({ level: logLevel }, { write: (line) => lines.push(line) })
+  return { logger, log: () => lines.join('') }
+}
+
+function configOf(options: ServeOptions) {
+  return parseConfig({
     DATABASE_READ_URL: options.readUrl,
     PGFIGI_PREPARE: String(options.prepare ?? true),
     PGFIGI_PAGE_HOST: options.host,
@@ -66,13 +94,28 @@ export async function withPage(options: ServeOptions, work: (visit: Visit) => Pr
     PGFIGI_PAGE_PASSWORD: options.password,
     PGFIGI_PAGE_TOKEN: options.token,
   })
-  await using page = await startPage(config, options.url ?? nowhere, {
-    allowActions: options.allowActions ?? false,
-    logger,
-    pace: options.pace ?? noPace,
-  })
-  await work(visitTo(page.url, () => lines.join('')))
-  requireNoTrace('the log of the page', lines.join(''))
+}
+
+function pageOptions({ allowActions = false, pace = noPace }: ServeOptions, logger: Logger) {
+  return { allowActions, logger, pace }
+}
+
+/** Every route of a server, as `GET /changes`. */
+export function routesOf(app: App): string[] {
+  const above: string[] = []
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const [, indent = '', segment = '', methods] =
+        /^([ │]*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? []
+      if (segment === '') return []
+      const depth = indent.length / 4
+      above.length = depth
+      above.push(segment)
+      return (methods?.split(', ') ?? []).map((method) => `${method} ${above.join('')}`)
+    })
+    .sort()
 }
 
 export function visitTo(url: string, log: () => string = () => ''): Visit {
@@ -125,6 +168,14 @@ export function visitTo(url: string, log: () => string = () => ''): Visit {
       return token
     },
   }
+}
+
+/** The name under which a browser keeps a cookie of the page; a name of that kind where it has none. */
+export function cookieOf(
+  { cookies }: Pick<Visit, 'cookies'>,
+  kind: 'session' | 'csrf' | 'notice' | 'browser',
+): string {
+  return [...cookies.keys()].find((name) => name.startsWith(`pgfigi_${kind}_`)) ?? `pgfigi_${kind}_none`
 }
 
 function keep(cookies: Map<string, string>, set: string | string[] | undefined): void {

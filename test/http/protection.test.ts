@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { visitTo, withPage } from './pages.ts'
+import { cookieOf, visitTo, withPage } from './pages.ts'
 
 const test = suite('what keeps the page from being misused')
 
@@ -60,7 +60,7 @@ test('a form without its token, or with that of another session, does nothing', 
     const mine = await logIn()
     const hers = await logIn()
     const csrf = await hers.csrfOf('/search')
-    mine.cookies.set('pgfigi_csrf', hers.cookies.get('pgfigi_csrf') ?? '')
+    mine.cookies.set(cookieOf(mine, 'csrf'), hers.cookies.get(cookieOf(hers, 'csrf')) ?? '')
     for (const form of [
       { ...identifier },
       { ...identifier, csrf: '' },
@@ -142,7 +142,7 @@ test('the log has a line a request, by its id, and neither what was searched for
       [mine[0].method, mine[0].path, mine[0].status, mine[0].who],
       ['GET', '/search', 400, 'password'],
     )
-    for (const secret of ['canary', password, visit.cookies.get('pgfigi_session') ?? 'none'])
+    for (const secret of ['canary', password, visit.cookies.get(cookieOf(visit, 'session')) ?? 'none'])
       assert.not.match(visit.log(), secret)
   }))
 

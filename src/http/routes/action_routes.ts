@@ -6,7 +6,6 @@ import type { App, Parts } from '../app.ts'
 import { Refusal } from '../failure.ts'
 import { actionOutcome } from '../models.ts'
 import { pathWithin } from '../origin.ts'
-import { leaveNotice } from '../pages.ts'
 import { failures } from './failures.ts'
 
 const text = z.string().max(200)
@@ -55,7 +54,7 @@ export function addActionRoutes(app: App, parts: Parts): void {
       },
       async (request, reply) => {
         const given = request.body as z.infer<Body> & z.infer<typeof back>
-        leaveNotice(request, reply, await done(work({ body: given, actor: actorOf(request) })))
+        pages.leaveNotice(request, reply, await done(work({ body: given, actor: actorOf(request) })))
         return reply.redirect(pathWithin(given.back), 303)
       },
     )

@@ -1,17 +1,21 @@
 import { z } from 'zod'
 import type { App, Parts } from '../app.ts'
+import { householdOf } from '../household.ts'
 import { pathWithin } from '../origin.ts'
 import { loginPage } from '../views/login.ts'
+import { WrongGuesses } from '../wrong_guesses.ts'
 
-/** Wrong ones that an address may try within so long. */
-const mostAttempts = 10
-const attemptsMs = 5 * 60_000
+/** Wrong ones that may be tried within so long: from an address, by a browser that is known, and by all others together. */
+const mostGuesses = 10
+const mostInAll = 100
+const guessesMs = 5 * 60_000
 
 const text = z.string().max(2000)
 
 /** The login and its end. */
 export function addLoginRoutes(app: App, { access, pages }: Parts): void {
-  const attempts = app.createRateLimit({ max: mostAttempts, timeWindow: attemptsMs })
+  const ofEach = new WrongGuesses(mostGuesses, guessesMs)
+  const ofStrangers = new WrongGuesses(mostInAll, guessesMs)
 
   app.get(
     '/login',
@@ -39,14 +43,18 @@ export function addLoginRoutes(app: App, { access, pages }: Parts): void {
       const next = pathWithin(request.body.next)
       const refuse = (status: number, message: string) =>
         pages.send(request, reply, (frame) => loginPage({ message, next }, frame), { status, hasForm: true })
-      const tried = await attempts(request, { increment: false })
-      if (!tried.isAllowed && tried.remaining <= 0) {
-        reply.header('retry-after', String(tried.ttlInSeconds))
-        return refuse(429, `Too many wrong passwords: try again in ${minutes(tried.ttl)}.`)
+      // A browser that somebody has logged in from is not kept out by what others guess.
+      const browser = access.browserOf(request)
+      const guesser = browser ?? householdOf(request.ip)
+      const restsMs = Math.max(ofEach.restsMs(guesser), browser === null ? ofStrangers.restsMs('all') : 0)
+      if (restsMs > 0) {
+        reply.header('retry-after', String(Math.ceil(restsMs / 1000)))
+        return refuse(429, `Too many wrong passwords: try again in ${minutes(restsMs)}.`)
       }
       const who = access.recognise(request.body.password)
       if (who === null) {
-        await attempts(request)
+        ofEach.count(guesser)
+        if (browser === null) ofStrangers.count('all')
         request.log.warn({ address: request.ip }, 'Wrong password at the login of the page')
         return refuse(403, 'That is not the password.')
       }

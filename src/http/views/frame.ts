@@ -10,8 +10,8 @@ export interface Frame {
   readonly user: string | null
   /** What came of the button that led here. */
   readonly notice: string | null
-  /** Of pgfigi. */
-  readonly version: string
+  /** Of pgfigi; null for strangers, who are told nothing. */
+  readonly version: string | null
   /** What 'ago' is reckoned from; the clock's time where nothing is said. */
   readonly now?: Date
 }

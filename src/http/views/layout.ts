@@ -32,7 +32,8 @@ export interface Page {
 
 /** A whole document around one page. */
 export function layout(page: Page, frame: Frame): string {
-  const { title, isLive = false, hasCharts = false, isClosed = false } = page
+  const { title, isLive = false, hasCharts = false } = page
+  const isClosed = page.isClosed || frame.version === null
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -65,7 +66,7 @@ export function layout(page: Page, frame: Frame): string {
 </main>
 <footer class="bottom">
 <div class="inner">
-<p>pgfigi ${frame.version}. All times are in UTC.!${frame.allowActions || isClosed ? '' : ' This page only reads.'}</p>
+<p>pgfigi${frame.version === null ? '' : ` ${frame.version}`}. All times are in UTC.!${frame.allowActions || isClosed ? '' : ' This page only reads.'}</p>
 !${frame.user === null || isClosed ? '' : signOut(frame)}
 <p class="theme"><label for="theme">Colours</label> <select id="theme"><option value="">as the system</option><option value="light">light</option><option value="dark">dark</option></select></p>
 </div>
