@@ -1,4 +1,6 @@
 import postgres from 'postgres'
+import { arrayTypes } from './array_types.ts'
+import { outliveClosing } from './closing_connections.ts'
 
 export type Sql = postgres.Sql
 
@@ -11,30 +13,31 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number
   /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
   readonly connectionLifetimeSeconds?: number | undefined
-  /**
-   * False where no query takes or gives an array: the driver then asks nothing of its own on a new connection, which nobody could
-   * catch where the connection is lost meanwhile.
-   */
-  readonly hasArrays?: boolean
+  /** How long a new connection may take to come about. */
+  readonly connectTimeoutSeconds?: number
   /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
 }
 
 /** A pool of connections; none is opened before the first query. */
 export function connect(url: string, options: ConnectOptions = {}): Sql {
-  return postgres(withoutApplicationName(url), {
-    max: options.max ?? 10,
-    prepare: options.prepare ?? true,
-    fetch_types: options.hasArrays ?? true,
-    idle_timeout: options.idleTimeoutSeconds ?? 30,
-    ...(options.connectionLifetimeSeconds === undefined
-      ? {}
-      : { max_lifetime: options.connectionLifetimeSeconds || null }),
-    connect_timeout: 5,
-    backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
-    onnotice: () => {},
-    connection: { application_name: options.applicationName ?? 'pgfigi' },
-  })
+  return outliveClosing((onclose) =>
+    postgres(withoutApplicationName(url), {
+      max: options.max ?? 10,
+      prepare: options.prepare ?? true,
+      fetch_types: false,
+      types: arrayTypes,
+      idle_timeout: options.idleTimeoutSeconds ?? 30,
+      ...(options.connectionLifetimeSeconds === undefined
+        ? {}
+        : { max_lifetime: options.connectionLifetimeSeconds || null }),
+      connect_timeout: options.connectTimeoutSeconds ?? 5,
+      backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
+      onnotice: () => {},
+      onclose,
+      connection: { application_name: options.applicationName ?? 'pgfigi' },
+    }),
+  )
 }
 
 /** One that stands in the URL would go before ours. */

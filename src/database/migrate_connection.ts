@@ -1,5 +1,5 @@
-import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
+import { connect, type Sql } from './connect.ts'
 import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 
@@ -7,13 +7,11 @@ import { pgUrl } from './pg_url.ts'
 export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
   let sql: Sql | undefined
   try {
-    sql = postgres(url, {
+    sql = connect(url, {
       max: 1,
-      connect_timeout: 10,
-      idle_timeout: 0,
-      max_lifetime: null,
-      onnotice: () => {},
-      connection: { application_name: 'pgfigi' },
+      connectTimeoutSeconds: 10,
+      idleTimeoutSeconds: 0,
+      connectionLifetimeSeconds: 0,
     })
     return await work(sql)
   } catch (cause) {
