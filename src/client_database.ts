@@ -98,6 +98,15 @@ export class ClientDatabase {
     }
   }
 
+  /** Fetches until nothing is left to claim. Away is an error that says so. */
+  async requireDrained(): Promise<void> {
+    try {
+      await (await this.#open()).fetcher.drain()
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
   /** What an error of the database means: that it is away, from now on, or something that a person has to mend. */
   #awayOr(error: unknown): unknown {
     if (!isAway(error)) return explained(error)

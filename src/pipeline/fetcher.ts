@@ -43,7 +43,10 @@ export interface FetcherOptions {
 
 const shortestPollMs = 50
 const longestPollMs = 250
-const recordAttempts = 5
+
+/** So long what OpenFIGI answered is kept where the database is away; after that it is fetched again. */
+const longestRecordMs = 600_000
+const longestRecordPauseMs = 2_000
 
 /** Claimed together where so many slots are open; the next look at the queue is never far. */
 const requestsAtOnce = 10
@@ -284,10 +287,11 @@ export class Fetcher {
     }
   }
 
-  /** Writes a whole answer, trying for some seconds where the database is away. */
+  /** Writes a whole answer: as soon as the database is back, where it is away; at the end only once more. */
   async #record(answers: readonly Answer[], receivedAt: number): Promise<void> {
     const { logger, onUnrecorded } = this.#options
     for (let attempt = 1; ; attempt += 1) {
+      const isLast = this.#stop.signal.aborted || performance.now() - receivedAt > longestRecordMs
       try {
         await this.#recorder.record(answers, receivedAt)
         return
@@ -297,12 +301,13 @@ export class Fetcher {
           onUnrecorded(answers, receivedAt)
           return
         }
-        if (attempt === recordAttempts) throw error
-        logger.warn(
-          { attempt, err: error },
-          'The database is away; the answer is kept and written as soon as it is back',
-        )
-        await sleepFor(2 ** attempt * 250)
+        if (isLast) throw error
+        if (attempt === 1)
+          logger.warn(
+            { err: error },
+            'The database is away; the answer is kept and written as soon as it is back',
+          )
+        await sleepFor(Math.min(2 ** attempt * 250, longestRecordPauseMs), this.#stop.signal).catch(() => {})
       }
     }
   }
