@@ -164,6 +164,11 @@ export class ClientDatabase {
       )
     }
     this.#isAway = true
+    this.#tryLater()
+  }
+
+  #tryLater(): void {
+    if (this.#isClosed) return
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#tryToReturn(), pauseMs).unref()
   }
@@ -173,8 +178,10 @@ export class ClientDatabase {
       const { sql } = await this.#open()
       await this.#within(sql`select 1`)
       const written = await this.#flush(sql)
+      if (this.#isAway) this.#options.logger.info({ written }, 'The database is back')
       this.#isAway = false
-      this.#options.logger.info({ written }, 'The database is back')
+      // What OpenFIGI was asked for until now comes after it.
+      if (this.#apiOnly.isFetching || this.#apiOnly.keptCount > 0) this.#tryLater()
     } catch (error) {
       if (!isAway(error))
         this.#options.logger.error(

@@ -249,9 +249,15 @@ export class Fetcher {
   #send(batch: Batch): void {
     this.#leases.hold(batch.claimant)
     const request = this.#fetchAndRecord(batch)
-      .catch((error) =>
-        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out'),
-      )
+      .catch((error) => {
+        const { logger } = this.#options
+        if (isAway(error)) {
+          logger.warn(
+            { reason: error.message },
+            'An answer could not be recorded: the database is away. It is fetched again',
+          )
+        } else logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out')
+      })
       .finally(() => {
         for (const { identifier } of batch.claims) this.#claimed.delete(keyOf(identifier))
         this.#leases.letGo(batch.claimant)

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { connect } from '../database/connect.ts'
+import { within } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
@@ -18,6 +19,9 @@ export interface RunningWorker {
 const countingConnections = 3
 
 const restartPauseMs = 1_000
+
+/** On a connection that swallows everything graphile-worker would wait for ever; leases and locks run out without it. */
+const longestStopMs = 20_000
 
 /**
  * Runs the tasks and the crontab on the database, until it is stopped. graphile-worker ends by itself where the database
@@ -73,8 +77,13 @@ export async function startWorker(
     ended,
     async stop() {
       stopping.abort()
-      await pool.stop()
-      await ended.catch(() => {})
+      const inOrder = pool.stop().then(() => ended.catch(() => {}))
+      await within(longestStopMs, 'The worker', inOrder).catch((error: Error) =>
+        logger.warn(
+          { reason: error.message },
+          'The worker ends without the database; what it held is done by the next',
+        ),
+      )
     },
   }
 }

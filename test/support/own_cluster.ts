@@ -40,8 +40,7 @@ export async function withOwnCluster(
   let embedded = await acquire()
   const { url } = embedded
   const log = () => readFile(join(home, 'postgres.log'), 'utf8')
-  const recoveries = async () =>
-    (await log()).split('database system is ready to accept connections').length
+  const recoveries = async () => (await log()).split('database system is ready to accept connections').length
   const end = async (signal: NodeJS.Signals) => {
     const pid = Number((await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
     process.kill(pid, signal)
