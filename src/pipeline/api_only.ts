@@ -2,14 +2,15 @@ import type { Counting } from '../counting/tally.ts'
 import type { Answer } from '../database/requests.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { OpenFigi, Outcome, RoundRequest } from '../openfigi/fetch_round.ts'
 import { answerOf, countAnswers } from './answers.ts'
 import { keyOf, Wanted } from './wanted.ts'
 
-/** An answer that the database does not have yet. receivedAt is on the monotonic clock: a clock that jumps makes no wrong age. */
+/** An answer that the database does not have yet. askedAt is by monotonicNow: a clock that jumps makes no wrong age. */
 interface Kept {
   readonly answer: Answer
-  readonly receivedAt: number
+  readonly askedAt: number
 }
 
 export interface ApiOnlyOptions {
@@ -20,7 +21,7 @@ export interface ApiOnlyOptions {
   readonly maxKept: number
 }
 
-/** Kept answers are written as many at once as one full API request holds, where they came within a second. */
+/** Kept answers are written as many at once as one full API request holds, where they were asked for within a second. */
 const recordedAtOnce = 100
 const togetherMs = 1_000
 
@@ -66,16 +67,16 @@ export class ApiOnly {
     this.#loop ??= this.#run()
     const answer = await fetched
     if (!answer) throw new Error(`No answer was kept for ${keyOf(identifier)}`)
-    return this.kept(identifier) ?? { answer, receivedAt: performance.now() }
+    return this.kept(identifier) ?? { answer, askedAt: monotonicNow() }
   }
 
   /** Keeps answers that could not be written. */
-  keep(answers: readonly Answer[], receivedAt: number): void {
+  keep(answers: readonly Answer[], askedAt: number): void {
     for (const answer of answers) {
       if (answer.outcome !== 'listing' && answer.outcome !== 'none') continue
       const key = keyOf({ type: answer.identifier_type, value: answer.identifier_value })
       this.#kept.delete(key)
-      this.#kept.set(key, { answer, receivedAt })
+      this.#kept.set(key, { answer, askedAt })
     }
     while (this.#kept.size > this.#options.maxKept) {
       this.#kept.delete(this.#kept.keys().next().value as string)
@@ -87,9 +88,9 @@ export class ApiOnly {
   async flush(record: (answers: readonly Answer[], ageMs: number) => Promise<void>): Promise<number> {
     let written = 0
     for (const batch of batchesOf(this.#kept)) {
-      const oldest = Math.min(...batch.map(([, { receivedAt }]) => receivedAt))
+      const oldest = Math.min(...batch.map(([, { askedAt }]) => askedAt))
       const answers = batch.map(([, kept]) => kept.answer)
-      await record(answers, performance.now() - oldest)
+      await record(answers, monotonicNow() - oldest)
       for (const [key, kept] of batch) if (this.#kept.get(key) === kept) this.#kept.delete(key)
       written += batch.length
     }
@@ -125,20 +126,15 @@ export class ApiOnly {
     if (requests.length === 0) return
     try {
       const outcomes = await this.#options.openfigi.fetchRound(requests)
-      const receivedAt = performance.now()
       for (const [place, outcome] of outcomes.entries()) {
-        this.#settle((requests[place] as RoundRequest).identifier, outcome, receivedAt)
+        this.#settle((requests[place] as RoundRequest).identifier, outcome)
       }
     } catch (error) {
       for (const { identifier } of requests) this.#wanted.fail(identifier, error)
     }
   }
 
-  #settle(
-    identifier: Identifier,
-    outcome: Outcome | { kind: 'failed'; error: Error },
-    receivedAt: number,
-  ): void {
+  #settle(identifier: Identifier, outcome: Outcome | { kind: 'failed'; error: Error }): void {
     if (outcome.kind === 'failed') {
       this.#wanted.fail(identifier, outcome.error)
       return
@@ -149,17 +145,17 @@ export class ApiOnly {
       this.#unfiltered.push(identifier)
       return
     }
-    this.keep([answer], receivedAt)
+    this.keep([answer], 'askedAt' in outcome ? outcome.askedAt : monotonicNow())
     this.#wanted.settle(identifier, answer)
   }
 }
 
-/** Kept answers that were received at about the same time, in the order in which they came, a bounded number at a time. */
+/** Kept answers that were asked for at about the same time, in the order in which they came, a bounded number at a time. */
 function* batchesOf(kept: ReadonlyMap<string, Kept>): Generator<[string, Kept][]> {
   let batch: [string, Kept][] = []
   for (const entry of [...kept]) {
-    const first = batch[0]?.[1].receivedAt ?? entry[1].receivedAt
-    if (batch.length === recordedAtOnce || Math.abs(entry[1].receivedAt - first) > togetherMs) {
+    const first = batch[0]?.[1].askedAt ?? entry[1].askedAt
+    if (batch.length === recordedAtOnce || Math.abs(entry[1].askedAt - first) > togetherMs) {
       yield batch
       batch = []
     }
