@@ -41,7 +41,7 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
 }
 
 /** The driver reads times in this form alone, whatever a role or database is set to; transaction poolers know this parameter, too. */
-export const readable = { DateStyle: 'ISO, MDY' }
+const readable = { DateStyle: 'ISO, MDY' }
 
 /** One that stands in the URL would go before ours. */
 export function withoutApplicationName(url: string): string {
