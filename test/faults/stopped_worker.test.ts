@@ -58,7 +58,10 @@ async function stop({ child, ended }: Running): Promise<{ code: number | null; s
   clearTimeout(tooLong)
   const seconds = (performance.now() - began) / 1000
   assert.ok(seconds < longestSeconds, `${seconds} s`)
-  assert.equal(stderr.split('\n').filter((line) => /ended unexpectedly|Something unexpected/.test(line)), [])
+  assert.equal(
+    stderr.split('\n').filter((line) => /ended unexpectedly|Something unexpected/.test(line)),
+    [],
+  )
   return { code, seconds }
 }
 
