@@ -168,7 +168,7 @@ export class OpenFIGIClient implements AsyncDisposable {
    * cannot be reached, or refuses the key; the requests are kept.
    */
   async fetchRequested(): Promise<void> {
-    await (await this.#needsDatabase().fetcher()).drain()
+    await this.#needsDatabase().requireDrained()
     await this.#lookups?.hasChanged()
   }
 

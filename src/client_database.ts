@@ -98,6 +98,15 @@ export class ClientDatabase {
     }
   }
 
+  /** Fetches until nothing is left to claim. Away is an error that says so. */
+  async requireDrained(): Promise<void> {
+    try {
+      await (await this.#open()).fetcher.drain()
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
   /** What an error of the database means: that it is away, from now on, or something that a person has to mend. */
   #awayOr(error: unknown): unknown {
     if (!isAway(error)) return explained(error)
@@ -155,6 +164,11 @@ export class ClientDatabase {
       )
     }
     this.#isAway = true
+    this.#tryLater()
+  }
+
+  #tryLater(): void {
+    if (this.#isClosed) return
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#tryToReturn(), pauseMs).unref()
   }
@@ -164,8 +178,10 @@ export class ClientDatabase {
       const { sql } = await this.#open()
       await this.#within(sql, sql`select 1`)
       const written = await this.#flush(sql)
+      if (this.#isAway) this.#options.logger.info({ written }, 'The database is back')
       this.#isAway = false
-      this.#options.logger.info({ written }, 'The database is back')
+      // What OpenFIGI was asked for until now comes after it.
+      if (this.#apiOnly.isFetching || this.#apiOnly.keptCount > 0) this.#tryLater()
     } catch (error) {
       if (!isAway(error))
         this.#options.logger.error(

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OpenFIGIClient } from '../client.ts'
+import { Patience } from '../database/patience.ts'
 import type { QueueSize } from '../database/warming.ts'
 import { timeAtLimit } from '../openfigi/time_at_limit.ts'
 import type { Context } from './context.ts'
-import { counted, tell } from './output.ts'
+import { counted, printable, tell } from './output.ts'
 import { duration, Progress } from './progress.ts'
 
 const everyMs = 1_000
@@ -13,18 +14,27 @@ const everyMs = 1_000
  * up meanwhile, it says.
  */
 export async function drain(client: OpenFIGIClient, context: Context): Promise<QueueSize> {
-  const { waiting: pending, gaveUp } = await client.pendingRequests()
+  let makeRoom = () => {}
+  const patience = new Patience({
+    signal: context.signal,
+    onAway: (sentence) => {
+      makeRoom()
+      tell(context, printable(sentence))
+    },
+  })
+  const { waiting: pending, gaveUp } = await patience.run(() => client.pendingRequests())
   using progress = new Progress(context, 'identifiers', pending)
+  makeRoom = () => progress.makeRoom()
   const done = new AbortController()
   const watching = context.stderr.isTTY ? watch(client, context, progress, pending, done.signal) : null
   try {
-    await client.fetchRequested()
+    await patience.run(() => client.fetchRequested())
     context.signal.throwIfAborted()
   } finally {
     done.abort()
     await watching
   }
-  const left = await client.pendingRequests()
+  const left = await patience.run(() => client.pendingRequests())
   progress[Symbol.dispose]()
   const failed = { waiting: left.waiting, gaveUp: Math.max(0, left.gaveUp - gaveUp) }
   if (failed.waiting > 0)

@@ -1,4 +1,6 @@
+import type { TransactionSql } from 'postgres'
 import type { Sql } from './connect.ts'
+import { transactionRows } from './transaction_rows.ts'
 
 /** A row of mapping_changes, the columns by their SQL names. */
 export interface MappingChange {
@@ -14,19 +16,33 @@ export interface MappingChange {
   readonly recorded_at: Date
 }
 
-/** Rows that are fetched at once, so that any number passes through little memory. */
-const rowsAtOnce = 1000
-
-/** What changed at or after an instant, in order of time; of that, what was recorded at or after `recordedSince`. */
+/**
+ * What changed at or after an instant, in order of time; of that, what was recorded at or after `recordedSince`. By a cursor, so
+ * that any number passes through little memory. Rejects where the database goes away before the last.
+ */
 export async function* changesSince(
   sql: Sql,
   since: Date,
   recordedSince: Date | null = null,
 ): AsyncGenerator<MappingChange> {
-  const query = sql<MappingChange[]>`
+  const parts = transactionRows(sql, 'read only', (inside) => partsOf(inside, since, recordedSince))
+  for await (const rows of parts) yield* rows
+}
+
+async function* partsOf(
+  sql: TransactionSql,
+  since: Date,
+  recordedSince: Date | null,
+): AsyncGenerator<MappingChange[]> {
+  await sql`
+    declare changes no scroll cursor for
     select c.*
     from public.mapping_changes(${since}) c
     where ${recordedSince}::timestamptz is null or c.recorded_at >= ${recordedSince}::timestamptz
     order by c.changed_at, c.identifier_type, c.identifier_value`
-  for await (const rows of query.cursor(rowsAtOnce)) yield* rows
+  for (;;) {
+    const rows = await sql<MappingChange[]>`fetch 1000 from changes`
+    if (rows.length === 0) return
+    yield rows
+  }
 }

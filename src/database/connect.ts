@@ -1,5 +1,7 @@
 import postgres from 'postgres'
+import { arrayTypes } from './array_types.ts'
 import { choiceOf } from './choose_server.ts'
+import { outliveClosing } from './closing_connections.ts'
 import { serverUrls } from './server_urls.ts'
 import { type DriverAddress, Sockets } from './sockets.ts'
 
@@ -14,11 +16,8 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number
   /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
   readonly connectionLifetimeSeconds?: number | undefined
-  /**
-   * False where no query takes or gives an array: the driver then asks nothing of its own on a new connection, which nobody could
-   * catch where the connection is lost meanwhile.
-   */
-  readonly hasArrays?: boolean
+  /** How long a new connection may take to come about. */
+  readonly connectTimeoutSeconds?: number
   /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
   /** Told the settings that a server reports by itself, as in_hot_standby. */
@@ -35,12 +34,11 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
   return pooled(url, {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
-    fetch_types: options.hasArrays ?? true,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
     ...(options.connectionLifetimeSeconds === undefined
       ? {}
       : { max_lifetime: options.connectionLifetimeSeconds || null }),
-    connect_timeout: 5,
+    connect_timeout: options.connectTimeoutSeconds ?? 5,
     backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
     onnotice: () => {},
     ...(options.onParameter ? { onparameter: options.onParameter } : {}),
@@ -53,18 +51,24 @@ export function pooled(url: string, options: postgres.Options<Record<string, nev
   const { urls, wanted } = serverUrls(url)
   const sockets = new Sockets(choiceOf(url))
   const isOthersNow = { 'read-write': 'on', primary: 'on', standby: 'off' }[String(wanted)]
-  const sql = postgres(withoutApplicationName(urls[0]), {
-    ...options,
-    ...{ socket: (address: DriverAddress) => sockets.open(address) },
-    onparameter(name, value) {
-      // A primary that has become read-only, a standby that has been promoted.
-      const tells =
-        wanted === 'read-write' ? /^(in_hot_standby|default_transaction_read_only)$/ : /^in_hot_standby$/
-      if (urls.length > 1 && value === isOthersNow && tells.test(name))
-        sockets.hangUp(`${name} is ${value} now`)
-      options.onparameter?.(name, value)
-    },
-  })
+  const sql = outliveClosing((onclose) =>
+    postgres(withoutApplicationName(urls[0]), {
+      ...options,
+      // The driver would ask for them on each new connection, where nobody could catch that it was lost meanwhile.
+      fetch_types: false,
+      types: arrayTypes,
+      ...{ socket: (address: DriverAddress) => sockets.open(address) },
+      onparameter(name, value) {
+        // A primary that has become read-only, a standby that has been promoted.
+        const tells =
+          wanted === 'read-write' ? /^(in_hot_standby|default_transaction_read_only)$/ : /^in_hot_standby$/
+        if (urls.length > 1 && value === isOthersNow && tells.test(name))
+          sockets.hangUp(`${name} is ${value} now`)
+        options.onparameter?.(name, value)
+      },
+      onclose,
+    }),
+  )
   const end = sql.end
   sql.end = async (how) => {
     await Promise.race([end(how), sockets.areGone()])
@@ -86,7 +90,7 @@ export function hangUp(sql: Sql): void {
 }
 
 /** The driver reads times in this form alone, whatever a role or database is set to; transaction poolers know this parameter, too. */
-export const readable = { DateStyle: 'ISO, MDY' }
+const readable = { DateStyle: 'ISO, MDY' }
 
 /** One that stands in the URL would go before ours. */
 export function withoutApplicationName(url: string): string {

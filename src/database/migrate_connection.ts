@@ -1,8 +1,7 @@
-import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
 import { NoServerError } from '../errors/no_server_error.ts'
 import { writableServer } from './choose_server.ts'
-import { readable } from './connect.ts'
+import { connect, type Sql } from './connect.ts'
 import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 import { placeOf } from './server_urls.ts'
@@ -18,13 +17,11 @@ export async function withConnection<T>(
   let sql: Sql | undefined
   try {
     const server = await writableServer(url)
-    sql = postgres(server, {
+    sql = connect(server, {
       max: 1,
-      connect_timeout: 10,
-      idle_timeout: 0,
-      max_lifetime: null,
-      onnotice: () => {},
-      connection: { application_name: 'pgfigi', ...readable },
+      connectTimeoutSeconds: 10,
+      idleTimeoutSeconds: 0,
+      connectionLifetimeSeconds: 0,
     })
     return await work(sql, server)
   } catch (cause) {

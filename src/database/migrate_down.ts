@@ -7,6 +7,7 @@ import { appliedMigrations, checkHistory } from './migrate_checks.ts'
 import { withConnection } from './migrate_connection.ts'
 import { withMigrationLock } from './migrate_lock.ts'
 import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
+import { transaction } from './transaction.ts'
 import { type Undo, undoOf } from './undo_files.ts'
 
 export interface MigrateDownOptions extends MigrateOptions {
@@ -42,7 +43,7 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         try {
           // Twice: before anybody has to wait for us, and again when nobody can write.
           if (!force) await refuseLoss(sql, migration, undo)
-          await sql.begin((transaction) => run(transaction, migration, undo, force))
+          await transaction(sql, 'read write', (inside) => run(inside, migration, undo, force))
         } catch (cause) {
           throw explained(cause, migration, blockers)
         }

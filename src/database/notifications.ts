@@ -25,7 +25,6 @@ export function openListening(
     max_lifetime: null,
     connect_timeout: 5,
     prepare: false,
-    fetch_types: false,
     onnotice: () => {},
     onclose: onClose,
     onnotify: (channel: string) => (channel === hello ? heard.resolve(true) : onNotice()),

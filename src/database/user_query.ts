@@ -1,7 +1,8 @@
-import postgres from 'postgres'
+import postgres, { type TransactionSql } from 'postgres'
 import { UserQueryError } from '../errors/user_query_error.ts'
 import type { Sql } from './connect.ts'
 import { isAway } from './faults.ts'
+import { transactionRows } from './transaction_rows.ts'
 
 /** Some rows of a query's result, as texts: '' for null. */
 export interface QueryRows {
@@ -15,38 +16,37 @@ export interface QueryRows {
  * where the database refuses it.
  */
 export async function* rowsOfQuery(sql: Sql, text: string, batchSize: number): AsyncGenerator<QueryRows> {
-  const session = await sql.reserve()
-  // Not by the simple protocol, which takes several statements: the second might end the transaction.
-  const query = () => session.unsafe(text, [], { simple: false } as postgres.UnsafeQueryOptions)
   try {
-    await session`begin transaction read only`
-    // First alone: a cursor of the driver waits for ever where there is no statement in the text.
-    const { columns } = await query().describe()
-    const names = columns.map(({ name }) => name)
-    if (names.length === 0 || !(await isPlanned(session, text)))
-      throw new UserQueryError('it is no select.', '42601')
-    const cursor = query().values().cursor(batchSize) as AsyncIterable<unknown[][]>
-    for await (const rows of cursor) yield { names, rows: rows.map((row) => row.map(textOf)) }
+    yield* transactionRows(sql, 'read only', (inside) => batchesOf(inside, text, batchSize))
   } catch (error) {
     throw explainedToItsAuthor(error)
-  } finally {
-    await session`rollback`.catch(() => {})
-    session.release()
   }
 }
 
-/** SHOW and EXPLAIN have columns too, whose rows no cursor brings. */
-async function isPlanned(session: postgres.ReservedSql, text: string): Promise<boolean> {
-  try {
-    await session`savepoint planned`
-    await session.unsafe(`explain ${text}`, [], { simple: false } as postgres.UnsafeQueryOptions)
-    return true
-  } catch (error) {
-    if (error instanceof postgres.PostgresError && error.code === '42601') return false
-    throw error
-  } finally {
-    await session`rollback to savepoint planned`
+async function* batchesOf(sql: TransactionSql, text: string, batchSize: number): AsyncGenerator<QueryRows> {
+  // First as it stands: what is wrong with it is told with its place.
+  const { columns } = await single(sql, text).describe()
+  const names = columns.map(({ name }) => name)
+  if (names.length === 0) throw noSelect()
+  await sql`select set_config('cursor_tuple_fraction', '1', true)` // all rows are taken
+  await single(sql, `declare rows_of_query no scroll cursor for ${text}`).catch((error) => {
+    // SHOW, EXPLAIN and what returns rows that it writes have columns too.
+    throw error instanceof postgres.PostgresError && error.code === '42601' ? noSelect() : error
+  })
+  for (;;) {
+    const rows = await single(sql, `fetch ${batchSize} from rows_of_query`).values()
+    if (rows.length === 0) return
+    yield { names, rows: rows.map((row) => row.map(textOf)) }
   }
+}
+
+/** Not by the simple protocol, which takes several statements: the second might end the transaction. */
+function single(sql: TransactionSql, text: string) {
+  return sql.unsafe(text, [], { simple: false } as postgres.UnsafeQueryOptions)
+}
+
+function noSelect(): UserQueryError {
+  return new UserQueryError('it is no select, and it may only read.', '42601')
 }
 
 function textOf(value: unknown): string {

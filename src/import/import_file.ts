@@ -29,6 +29,7 @@ export async function importFile(path: string, options: ImportFileOptions): Prom
       onWarning: (sentence) => logger.warn({ file: path }, sentence),
       onBytes: () => {},
     },
+    onAway: (sentence) => logger.warn({ file: path }, sentence),
     onRejects: async (rejects) => {
       const reasons = rejects.map(({ place, reason }) => `${place.line}: ${reason}`)
       first.push(...reasons.slice(0, mostLogged - first.length))

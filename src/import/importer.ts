@@ -1,9 +1,10 @@
 import type { Sql } from '../database/connect.ts'
+import { within } from '../database/deadline.ts'
+import { Patience } from '../database/patience.ts'
 import { recordSightings, restoreRows } from '../database/sightings.ts'
 import { ImportError } from '../errors/import_error.ts'
 import { createLanes } from '../lanes.ts'
 import { batchesOf, lastIdentifierIn, partsOf } from './batches.ts'
-import { persist } from './persist.ts'
 import { read } from './read.ts'
 import { type DumpRow, type Item, type ReadOptions, type Reject, reject, type Sighting } from './records.ts'
 import type { Source } from './source.ts'
@@ -23,6 +24,8 @@ export interface ImporterOptions {
   readonly reading: ReadOptions
   /** Takes what is rejected, as it comes. */
   onRejects(rejects: readonly Reject[]): Promise<void>
+  /** Told once for each time that the database is away. */
+  onAway(sentence: string): void
   /** What is under way is still finished when it aborts. */
   readonly signal?: AbortSignal | undefined
 }
@@ -33,6 +36,9 @@ const gatheredDumpRows = 20_000
 const dumpRowsAtOnce = 2_500
 const queriesAtOnce = 2
 
+/** A part that waits for the locks of another import takes its time. */
+const deadlineMs = 600_000
+
 /**
  * Brings what sources say into the database: a part is written while the next is read. A part is one transaction, and
  * writing it again changes nothing, so that an import that was interrupted is simply run again.
@@ -41,12 +47,14 @@ export class Importer {
   readonly counts: Counts = { read: 0, imported: 0, unchanged: 0, rejected: 0, excluded: 0 }
   readonly #options: ImporterOptions
   readonly #lanes = createLanes(queriesAtOnce)
+  readonly #patience: Patience
   #sightings: Sighting[] = []
   #dumpRows: DumpRow[] = []
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: ImporterOptions) {
     this.#options = options
+    this.#patience = new Patience(options)
   }
 
   /** Reads a source. What it says is in the database once `finish` has resolved. Throws an ImportError where it cannot be read. */
@@ -125,11 +133,15 @@ export class Importer {
     const { sql, signal } = this.#options
     signal?.throwIfAborted()
     const source = batch[0]?.source ?? 'import'
-    const { imported, unchanged, excluded } = await persist(() => recordSightings(sql, batch, source), signal)
+    const { imported, unchanged, excluded } = await this.#persist(() => recordSightings(sql, batch, source))
     this.counts.read += batch.length
     this.counts.imported += imported
     this.counts.unchanged += unchanged
     this.counts.excluded += excluded
+  }
+
+  #persist<T>(query: () => Promise<T>): Promise<T> {
+    return this.#patience.run(() => within(deadlineMs, 'The database', query()))
   }
 
   async #restore(table: DumpRow['table'], rows: readonly DumpRow[]): Promise<void> {
@@ -137,7 +149,7 @@ export class Importer {
     signal?.throwIfAborted()
     const objects = rows.map(({ row }) => row)
     const rejects: Reject[] = []
-    for (const { place, outcome, reason } of await persist(() => restoreRows(sql, table, objects), signal)) {
+    for (const { place, outcome, reason } of await this.#persist(() => restoreRows(sql, table, objects))) {
       const row = rows[place - 1]
       if (outcome !== 'rejected') {
         this.counts[outcome] += 1

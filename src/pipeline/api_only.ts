@@ -21,8 +21,9 @@ export interface ApiOnlyOptions {
   readonly maxKept: number
 }
 
-/** What kept answers are written in: as many as one full API request holds. */
+/** Kept answers are written as many at once as one full API request holds, where they were asked for within a second. */
 const recordedAtOnce = 100
+const togetherMs = 1_000
 
 /**
  * Lookups without the database: both rounds straight from OpenFIGI, each identifier once at a time. What was fetched is
@@ -39,6 +40,11 @@ export class ApiOnly {
 
   constructor(options: ApiOnlyOptions) {
     this.#options = options
+  }
+
+  /** Whether something is being fetched that will be kept. */
+  get isFetching(): boolean {
+    return this.#loop !== null
   }
 
   /** How many answers wait to be written. */
@@ -82,9 +88,9 @@ export class ApiOnly {
   async flush(record: (answers: readonly Answer[], ageMs: number) => Promise<void>): Promise<number> {
     let written = 0
     for (const batch of batchesOf(this.#kept)) {
-      const [, first] = batch[0] as [string, Kept]
+      const oldest = Math.min(...batch.map(([, { askedAt }]) => askedAt))
       const answers = batch.map(([, kept]) => kept.answer)
-      await record(answers, monotonicNow() - first.askedAt)
+      await record(answers, monotonicNow() - oldest)
       for (const [key, kept] of batch) if (this.#kept.get(key) === kept) this.#kept.delete(key)
       written += batch.length
     }
@@ -144,12 +150,12 @@ export class ApiOnly {
   }
 }
 
-/** Kept answers that were asked for at the same moment, in the order in which they came, a bounded number at a time. */
+/** Kept answers that were asked for at about the same time, in the order in which they came, a bounded number at a time. */
 function* batchesOf(kept: ReadonlyMap<string, Kept>): Generator<[string, Kept][]> {
   let batch: [string, Kept][] = []
   for (const entry of [...kept]) {
-    const isFull = batch.length === recordedAtOnce || (batch[0] && batch[0][1].askedAt !== entry[1].askedAt)
-    if (isFull) {
+    const first = batch[0]?.[1].askedAt ?? entry[1].askedAt
+    if (batch.length === recordedAtOnce || Math.abs(entry[1].askedAt - first) > togetherMs) {
       yield batch
       batch = []
     }

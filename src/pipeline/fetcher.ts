@@ -45,7 +45,10 @@ export interface FetcherOptions {
 
 const shortestPollMs = 50
 const longestPollMs = 250
-const recordAttempts = 5
+
+/** So long what OpenFIGI answered is kept where the database is away; after that it is fetched again. */
+const longestRecordMs = 600_000
+const longestRecordPauseMs = 2_000
 
 /** Claimed together where so many slots are open; the next look at the queue is never far. */
 const requestsAtOnce = 10
@@ -249,7 +252,13 @@ export class Fetcher {
     this.#leases.hold(batch.claimant)
     const request = this.#fetchAndRecord(batch)
       .catch((error) => {
-        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out')
+        const { logger } = this.#options
+        if (isAway(error)) {
+          logger.warn(
+            { reason: error.message },
+            'An answer could not be recorded: the database is away. It is fetched again',
+          )
+        } else logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out')
         // Whoever waits is told: the next fetch may end in the same way, as where the database refuses what is written.
         for (const { identifier } of batch.claims) this.#wanted.fail(identifier, explained(error))
       })
@@ -289,10 +298,11 @@ export class Fetcher {
     }
   }
 
-  /** Writes a whole answer, trying for some seconds where the database is away. */
+  /** Writes a whole answer: as soon as the database is back, where it is away; at the end only once more. */
   async #record(answers: readonly Answer[], askedAt: number): Promise<void> {
     const { logger, onUnrecorded } = this.#options
     for (let attempt = 1; ; attempt += 1) {
+      const isLast = this.#stop.signal.aborted || monotonicNow() - askedAt > longestRecordMs
       try {
         await this.#recorder.record(answers, askedAt)
         return
@@ -302,12 +312,13 @@ export class Fetcher {
           onUnrecorded(answers, askedAt)
           return
         }
-        if (attempt === recordAttempts) throw error
-        logger.warn(
-          { attempt, err: error },
-          'The database is away; the answer is kept and written as soon as it is back',
-        )
-        await sleepFor(2 ** attempt * 250)
+        if (isLast) throw error
+        if (attempt === 1)
+          logger.warn(
+            { err: error },
+            'The database is away; the answer is kept and written as soon as it is back',
+          )
+        await sleepFor(Math.min(2 ** attempt * 250, longestRecordPauseMs), this.#stop.signal).catch(() => {})
       }
     }
   }

@@ -40,7 +40,9 @@ export class Recorder {
         await this.#write(batches)
         for (const batch of batches) batch.resolve()
       } catch (error) {
-        if (isAway(error) || batches.length === 1) for (const batch of batches) batch.reject(error)
+        // What waits for its turn would only be told the same, perhaps after another deadline.
+        if (isAway(error)) for (const batch of [...batches, ...this.#waiting.splice(0)]) batch.reject(error)
+        else if (batches.length === 1) batches[0]?.reject(error)
         // One answer that cannot be written does not take the others along.
         else for (const batch of batches) await this.#write([batch]).then(batch.resolve, batch.reject)
       }

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import { answered } from '../database/answered.ts'
 import { choiceOf } from '../database/choose_server.ts'
 import { connect } from '../database/connect.ts'
-import { queryDeadlineMs } from '../database/deadline.ts'
+import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
@@ -25,14 +25,14 @@ const countingConnections = 3
 
 const restartPauseMs = 1_000
 
+/** On a connection that swallows everything graphile-worker would wait for ever; leases and locks run out without it. */
+const longestStopMs = 20_000
+
 /** As often as it says that it lives. */
 const fitnessEveryMs = 5_000
 
 /** On a server that has fallen silent a pool may take a quarter of an hour to end. */
 const oldPoolMs = 3_000
-
-/** Likewise, where the worker is stopped: jobs under way have had their time by then. */
-const longestStopMs = 20_000
 
 /** A pool, and the URL of the one server that it works on. */
 interface Started {
@@ -133,8 +133,13 @@ export async function startWorker(
     ended,
     async stop() {
       stopping.abort()
-      const stopped = pool.stop().then(() => ended.catch(() => {}))
-      await Promise.race([stopped, sleep(longestStopMs, undefined, { ref: false })])
+      const inOrder = pool.stop().then(() => ended.catch(() => {}))
+      await within(longestStopMs, 'The worker', inOrder).catch((error: Error) =>
+        logger.warn(
+          { reason: error.message },
+          'The worker ends without the database; what it held is done by the next',
+        ),
+      )
     },
   }
 }

@@ -61,7 +61,7 @@ test('what the server refuses is told with its place, and leaves the connection 
       ['set timezone to utc', '42601', 'it is no select'],
       ['show all', '42601', 'it is no select'],
       ['explain select 1', '42601', 'it is no select'],
-      ['delete from holdings returning cusip', '25006', 'It may only read, as a select does.'],
+      ['delete from holdings returning cusip', '42601', 'it is no select, and it may only read'],
       ['select 1; commit; drop table holdings', '42601', 'cannot insert multiple commands'],
       ['select 1 / (i - 3) from generate_series(1, 5) i', '22012', 'division by zero'],
       ['select $1::text', '08P01', 'requires 1'],

@@ -4,23 +4,10 @@ import { connect } from '../../src/database/connect.ts'
 import { transaction } from '../../src/database/transaction.ts'
 import { withDatabase } from '../support/database.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
+import { uncaughtDuring } from '../support/uncaught.ts'
 import { withPage } from './pages.ts'
 
 const test = suite('lost connections')
-
-/** What would have ended the process. */
-async function uncaughtDuring(work: () => Promise<void>): Promise<unknown[]> {
-  const caught: unknown[] = []
-  const keep = (error: unknown) => caught.push((error as Error).stack)
-  process.on('uncaughtException', keep)
-  try {
-    await work()
-    await passes(50)
-  } finally {
-    process.off('uncaughtException', keep)
-  }
-  return caught
-}
 
 const passes = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 

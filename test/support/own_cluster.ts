@@ -12,6 +12,10 @@ export interface OwnCluster {
   readonly url: string
   /** As pg_ctl stop -m immediate: sessions are cut off, nothing is finished. */
   stop(): Promise<void>
+  /** SIGKILL of the server itself, whose sessions then end by themselves. */
+  kill(): Promise<void>
+  /** SIGKILL of one session: the server ends all the others, and recovers by itself. */
+  killSession(pid: number): Promise<void>
   /** Starts it again on the same port. */
   start(): Promise<void>
   /** What the server has logged. */
@@ -35,20 +39,29 @@ export async function withOwnCluster(
   const acquire = () => acquireEmbedded({ home, settings })
   let embedded = await acquire()
   const { url } = embedded
+  const log = () => readFile(join(home, 'postgres.log'), 'utf8')
+  const recoveries = async () => (await log()).split('database system is ready to accept connections').length
+  const end = async (signal: NodeJS.Signals) => {
+    const pid = Number((await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+    process.kill(pid, signal)
+    while (processExists(pid)) await sleep(20)
+  }
   try {
     await migrateToNow(url)
     await work({
       url,
-      async stop() {
-        const pid = Number((await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
-        process.kill(pid, 'SIGQUIT')
-        while (processExists(pid)) await sleep(20)
+      stop: () => end('SIGQUIT'),
+      kill: () => end('SIGKILL'),
+      async killSession(pid) {
+        const before = await recoveries()
+        process.kill(pid, 'SIGKILL')
+        while ((await recoveries()) === before) await sleep(20)
       },
       async start() {
         embedded = await acquire()
         if (embedded.url !== url) throw new Error(`the server came back as ${new URL(embedded.url).port}`)
       },
-      log: () => readFile(join(home, 'postgres.log'), 'utf8'),
+      log,
     })
   } finally {
     await embedded.release()

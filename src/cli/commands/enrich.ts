@@ -77,6 +77,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
   const { within } = await import('../../database/deadline.ts')
+  const { Patience } = await import('../../database/patience.ts')
   const { ProcessCounting } = await import('../../counting/process_counting.ts')
   const { countFileLookups, withoutLookups } = await import('../../enrich/count_lookups.ts')
   const { column: columns, asOfColumn: dateColumn } = options
@@ -100,17 +101,16 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   }
   const now = new Date()
   const maxAgeDays = config.cacheMaxAgeDays ?? null
+  const patience = new Patience({ onAway: say, signal: context.signal })
   let calls = 0
   const enricher = new Enricher({
     holdings: file.holdings,
     timeOf: options.asOfColumn === undefined ? oneTime(options.asOf, now) : ownTimes(now),
     lookUp: async (identifiers, asOf) => {
-      const query = knownMappings(connection.sql, identifiers, {
-        asOf,
-        maxAgeDays,
-        isRequesting: options.fetch,
-      })
-      const answers = await within(lookupDeadlineMs, 'The database', query)
+      const asked = { asOf, maxAgeDays, isRequesting: options.fetch }
+      const answers = await patience.run(() =>
+        within(lookupDeadlineMs, 'The database', knownMappings(connection.sql, identifiers, asked)),
+      )
       countFileLookups(counting, identifiers, answers, { isFetching: options.fetch && asOf === null })
       return answers
     },

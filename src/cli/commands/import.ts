@@ -92,6 +92,7 @@ async function importPaths(
       },
     },
     onRejects: (some) => rejects.add(some),
+    onAway: say,
     signal: context.signal,
   })
   try {

@@ -96,26 +96,29 @@ async function requested(
   const { rowsOfQuery } = await import('../../database/user_query.ts')
   const { requestAll, valuesAtOnce } = await import('../../warming/request_all.ts')
   const { valuesOfHoldings, valuesOfQuery } = await import('../../warming/values.ts')
+  const { Patience } = await import('../../database/patience.ts')
   const { Progress } = await import('../progress.ts')
   const { cacheMaxAgeDays } = await context.config()
   using progress = new Progress(context, file ? 'kB' : 'rows', file && Math.ceil(file.size / 1000))
   let bytes = 0
+  const say = (sentence: string) => {
+    progress.makeRoom()
+    tell(context, printable(sentence))
+  }
   const reading = {
     onBytes: (count: number) => {
       bytes += count
       progress.update(Math.round(bytes / 1000))
     },
-    onWarning: (sentence: string) => {
-      progress.makeRoom()
-      tell(context, printable(sentence))
-    },
+    onWarning: say,
   }
+  const patience = new Patience({ onAway: say, signal: context.signal })
   const values = file
     ? valuesOfHoldings(file.holdings, reading)
     : valuesOfQuery(rowsOfQuery(sql, query, valuesAtOnce), column)
   return requestAll(
     values,
-    (some) => requestWarming(sql, some, cacheMaxAgeDays ?? null),
+    (some) => patience.run(() => requestWarming(sql, some, cacheMaxAgeDays ?? null)),
     ({ read }) => file ?? progress.update(read),
   )
 }
