@@ -1,4 +1,5 @@
 import postgres from 'postgres'
+import { textArrays } from './text_arrays.ts'
 
 export type Sql = postgres.Sql
 
@@ -11,11 +12,6 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number
   /** Connections are replaced after so many seconds; zero never, undefined after 30 to 60 minutes. */
   readonly connectionLifetimeSeconds?: number | undefined
-  /**
-   * False where no query takes or gives an array: the driver then asks nothing of its own on a new connection, which nobody could
-   * catch where the connection is lost meanwhile.
-   */
-  readonly hasArrays?: boolean
   /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
 }
@@ -25,7 +21,8 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
   return postgres(withoutApplicationName(url), {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
-    fetch_types: options.hasArrays ?? true,
+    fetch_types: false,
+    types: { textArrays },
     idle_timeout: options.idleTimeoutSeconds ?? 30,
     ...(options.connectionLifetimeSeconds === undefined
       ? {}

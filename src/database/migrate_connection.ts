@@ -1,9 +1,12 @@
 import postgres, { type Sql } from 'postgres'
+import { DeadlineError } from '../errors/deadline_error.ts'
 import { MigrationError } from '../errors/migration_error.ts'
-import { codeOf } from './faults.ts'
+import { PgfigiError } from '../errors/pgfigi_error.ts'
+import { requireAnswer } from './answers.ts'
+import { codeOf, remedyOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 
-/** One connection for the time of `work`; whatever fails comes out as a MigrationError. */
+/** One connection for the time of `work`; whatever fails comes out as a PgfigiError. */
 export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
   let sql: Sql | undefined
   try {
@@ -12,9 +15,12 @@ export async function withConnection<T>(url: string, work: (sql: Sql) => Promise
       connect_timeout: 10,
       idle_timeout: 0,
       max_lifetime: null,
+      // The driver's own query for them could fail where nobody can catch it.
+      fetch_types: false,
       onnotice: () => {},
       connection: { application_name: 'pgfigi' },
     })
+    await requireAnswer(sql)
     return await work(sql)
   } catch (cause) {
     throw migrationFault(cause, url)
@@ -46,20 +52,42 @@ const NO_CONNECTION = new Set([
     'ETIMEDOUT',
     'ENOENT',
   ],
-  ...['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ERR_INVALID_URL'],
+  ...[
+    'CONNECT_TIMEOUT',
+    'CONNECTION_CLOSED',
+    'CONNECTION_ENDED',
+    'CONNECTION_DESTROYED',
+    'EPIPE',
+    'ERR_INVALID_URL',
+  ],
   ...['28000', '28P01', '3D000', '53300', '57P01', '57P03'],
 ])
 
-export function migrationFault(cause: unknown, url: string): MigrationError {
-  if (cause instanceof MigrationError) return cause
+/** Limits and troubles of the server, which say nothing about migrations. */
+const OPERATIONAL = /^(53|55|57)/
+
+/** What a person should read; errors of our own stay as they are. */
+export function migrationFault(cause: unknown, url: string): PgfigiError {
+  const isLate = cause instanceof DeadlineError
+  if (cause instanceof PgfigiError && !isLate) return cause
   const code = codeOf(cause) ?? ''
   const message = messageOf(cause)
   const where = placeOf(url)
-  if (NO_CONNECTION.has(code)) {
+  const remedy = remedyOf(code)
+  if (isLate || NO_CONNECTION.has(code)) {
     return new MigrationError(
       'no_connection',
-      `There is no connection to the database at ${where} (${message}): check DATABASE_URL, and that the server is up.`,
+      `There is no connection to the database at ${where} (${message}). ${remedy ?? 'Check DATABASE_URL, and that the server runs.'}`,
       { cause },
+    )
+  }
+  if (remedy !== undefined && OPERATIONAL.test(code)) {
+    return new MigrationError(
+      'failed',
+      `${remedy} (${message}, ${code}) What was under way is rolled back.`,
+      {
+        cause,
+      },
     )
   }
   if (code === '42501') {

@@ -45,7 +45,7 @@ async function isPlanned(session: postgres.ReservedSql, text: string): Promise<b
     if (error instanceof postgres.PostgresError && error.code === '42601') return false
     throw error
   } finally {
-    await session`rollback to savepoint planned`
+    await session`rollback to savepoint planned`.catch(() => {}) // it may not have come so far
   }
 }
 

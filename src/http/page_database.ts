@@ -110,7 +110,6 @@ export class PageDatabase implements AsyncDisposable {
       max: maxConnections,
       connectionLifetimeSeconds,
       prepare: this.#options.prepare,
-      hasArrays: false,
       applicationName: 'pgfigi page',
     })
     this.#pools.set(url, pool)

@@ -6,6 +6,7 @@ import { sleepFor } from '../openfigi/waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
 import { startPool, type WorkerPool } from './pool.ts'
+import { requireWritable } from './writable.ts'
 
 export interface RunningWorker {
   /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after. */
@@ -32,6 +33,10 @@ export async function startWorker(
   const stopping = new AbortController()
   await requireDirectConnection(url)
   const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
+  await requireWritable(sql).catch(async (error) => {
+    await sql.end({ timeout: 1 })
+    throw explained(error)
+  })
   const counting = workerCounting(sql, logger)
   const start = () => startPool(config, url, logger, { ...options, counting })
   const endCounting = async () => {
