@@ -77,7 +77,7 @@ export function migrationFault(cause: unknown, url: string): PgfigiError {
   if (isLate || NO_CONNECTION.has(code)) {
     return new MigrationError(
       'no_connection',
-      `There is no connection to the database at ${where} (${message}). ${remedy ?? 'Check DATABASE_URL, and that the server runs.'}`,
+      `There is no connection to the database at ${where} (${message})${remedy === undefined ? ': check DATABASE_URL, and that the server runs.' : `. ${remedy}`}`,
       { cause },
     )
   }
