@@ -5,6 +5,7 @@ import { connect } from '../database/connect.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
+import { readerGone } from './interruption.ts'
 import { levelOfOneCommand, openedDatabase } from './opened_database.ts'
 import { tell } from './output.ts'
 
@@ -32,12 +33,9 @@ export async function openSession(
   const client = new OpenFIGIClient({ ...options, dbUrl: database.url, logger }, parts)
   let patience: NodeJS.Timeout | undefined
   const stop = () => {
-    patience = setTimeout(
-      tell,
-      patienceMs,
-      context,
-      'Stopping: what is under way may end first. Ctrl-C again stops at once.',
-    )
+    const sentence = 'Stopping: what is under way may end first. Ctrl-C again stops at once.'
+    // Where the reader has seen enough, nobody waits for it to stop.
+    if (context.signal.reason !== readerGone) patience = setTimeout(tell, patienceMs, context, sentence)
     void client.close()
   }
   context.signal.addEventListener('abort', stop, { once: true })

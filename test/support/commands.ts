@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A command of pgfigi as it is tried against faults. */
@@ -17,6 +17,8 @@ export interface Workplace {
   readonly commands: readonly Command[]
   /** What is there besides what they read. */
   left(): Promise<string[]>
+  /** Removes that. */
+  tidyUp(): Promise<void>
 }
 
 /** Every command of pgfigi, reading two known identifiers and one that is none, each writing into the folder. */
@@ -55,8 +57,12 @@ export async function commandsIn(folder: string): Promise<Workplace> {
     lasting('worker', 'worker'),
     lasting('start', 'start', '--no-page'),
   ]
+  const left = async () => (await readdir(folder)).filter((name) => !(name in inputs))
   return {
     commands,
-    left: async () => (await readdir(folder)).filter((name) => !(name in inputs)),
+    left,
+    async tidyUp() {
+      for (const name of await left()) await rm(at(name), { force: true })
+    },
   }
 }
