@@ -50,7 +50,7 @@ const wholeIn = async ({ sql }: Pick<Installation, 'sql'>) => sql`
   order by identifier_type, identifier_value, start_date`
 
 test('the disk of the database: imports stop and go on, workers, pages and clients wait and go on by themselves', async () => {
-  const cusips = amount(20_000, 100_000)
+  const cusips = amount(6_000, 100_000)
   const isDone = await withSmallDisk(100, (disk) =>
     withFolder((folder) =>
       withDatabaseOn(disk, (installation) =>
@@ -66,7 +66,7 @@ test('the disk of the database: imports stop and go on, workers, pages and clien
 
           await sql`create table public.ballast (content text)`
           const { blocks, bfree, bsize } = await statfs(disk.outside)
-          disk.resize(Math.ceil(((blocks - bfree) * bsize) / 1_000_000) + 3)
+          disk.resize(Math.ceil(((blocks - bfree) * bsize) / 1_000_000) + amount(2, 20))
 
           await using client = new OpenFIGIClient({
             dbUrl: url,
@@ -76,6 +76,8 @@ test('the disk of the database: imports stop and go on, workers, pages and clien
           })
           const worker = start(['worker'], { env })
           const page = start(['serve', '--port', '0'], { env })
+          using stack = new DisposableStack()
+          for (const { child } of [worker, page]) stack.defer(() => child.kill('SIGKILL'))
           const [, address] = await Promise.all([
             worker.printed('Ready.'),
             page.firstLine(/^Page {2}(.*)$/),
@@ -189,7 +191,7 @@ test('the disk of the output: one sentence, nothing left of it, and the same byt
           enrich: ['enrich', '--no-fetch', holdings],
           export: ['export'],
         }
-        for (const [name, args] of Object.entries(toFull)) {
+        for (const [name, args] of Object.entries(toFull).slice(0, amount(1, 3))) {
           const { child, ended } = start(args, { env, stdout: openSync('/dev/full', 'w') })
           child.stdin.end()
           const { code, stderr } = await ended
@@ -213,12 +215,13 @@ test('a reader that has seen enough ends resolve and enrich without a word', () 
   withFolder((folder) =>
     withInstallation(async ({ env }) => {
       const holdings = join(folder, 'holdings.csv')
-      const cusips = Array.from({ length: 30_000 }, (_, n) => makeCusip(n))
+      const cusips = Array.from({ length: amount(8_000, 30_000) }, (_, n) => makeCusip(n))
       await writeFile(holdings, `cusip\n${cusips.join('\n')}\n`)
-      for (const args of [
-        ['enrich', '--no-fetch', holdings],
+      const calls = [
         ['resolve', '--no-wait', '--json', '--file', holdings],
-      ]) {
+        ['enrich', '--no-fetch', holdings],
+      ]
+      for (const args of calls.slice(0, amount(1, 2))) {
         const { child, ended } = start(args, { env })
         child.stdin.end()
         child.stdout.once('data', () => child.stdout.destroy())
