@@ -36,6 +36,8 @@ const remedies: Readonly<Record<string, string>> = {
   '25006': 'The database is read-only (a standby?): point DATABASE_URL to the primary.',
   '25P02':
     'The database broke off the transaction, as statement_timeout does: raise statement_timeout for the role in DATABASE_URL, or run the same again.',
+  PF003:
+    "Sessions of this role do not begin in read committed transactions, in which alone mappings are written: alter role ... set default_transaction_isolation = 'read committed'.",
   '53100': 'The disk of the database is full: free space, then run the same again.',
   '53200':
     'The server of the database has no memory left: let other work on it end, then run the same again.',

@@ -3,6 +3,7 @@ import { DeadlineError } from '../errors/deadline_error.ts'
 import { MigrationError } from '../errors/migration_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { requireAnswer } from './answers.ts'
+import { readable } from './connect.ts'
 import { codeOf, remedyOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 
@@ -18,7 +19,7 @@ export async function withConnection<T>(url: string, work: (sql: Sql) => Promise
       // The driver's own query for them could fail where nobody can catch it.
       fetch_types: false,
       onnotice: () => {},
-      connection: { application_name: 'pgfigi' },
+      connection: { application_name: 'pgfigi', ...readable },
     })
     await requireAnswer(sql)
     return await work(sql)
