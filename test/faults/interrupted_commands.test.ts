@@ -265,11 +265,15 @@ async function interrupted(
 
 /** What the server was still busy with for a process that is gone. */
 async function sessionsGone(sql: Sql): Promise<void> {
-  await until('its sessions are gone', async () => {
-    const rows = await sql`
+  await until(
+    'its sessions are gone',
+    async () => {
+      const rows = await sql`
       select from pg_stat_activity where datname = current_database() and application_name like 'pgfigi%'`
-    return rows.length === 0
-  })
+      return rows.length === 0
+    },
+    60,
+  )
   const locks = await sql`
     select from pg_locks l
     where l.database = (select oid from pg_database where datname = current_database())
@@ -308,7 +312,7 @@ test('interrupted or killed at any point and run again, every command ends as if
     }),
   ))
 
-test('a second Ctrl-C ends at once what waits for others; one for a pipeline ends all of it', () =>
+test('a second Ctrl-C ends at once what waits for others', () =>
   withInstallation(({ env, sql }) =>
     withFolder(async (folder) => {
       const path = join(folder, 'table.csv')
@@ -316,12 +320,16 @@ test('a second Ctrl-C ends at once what waits for others; one for a pipeline end
       await sql.begin(async (locker) => {
         await locker`lock table figi_private.sightings in access exclusive mode`
         const { child, ended } = start(['import', path], { env })
-        await until('it waits', async () => {
-          const rows = await sql`
+        await until(
+          'it waits',
+          async () => {
+            const rows = await sql`
             select from pg_stat_activity
             where datname = current_database() and application_name = 'pgfigi import' and wait_event_type = 'Lock'`
-          return rows.length > 0
-        })
+            return rows.length > 0
+          },
+          60,
+        )
         child.kill('SIGINT')
         await sleep(1_200) // what comes sooner is the same key, handed on by npm
         assert.ok(processExists(child.pid ?? 0))
