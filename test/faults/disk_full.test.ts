@@ -50,7 +50,7 @@ const wholeIn = async ({ sql }: Pick<Installation, 'sql'>) => sql`
   order by identifier_type, identifier_value, start_date`
 
 test('the disk of the database: imports stop and go on, workers, pages and clients wait and go on by themselves', async () => {
-  const cusips = amount(6_000, 100_000)
+  const cusips = amount(15_000, 100_000)
   const isDone = await withSmallDisk(100, (disk) =>
     withFolder((folder) =>
       withDatabaseOn(disk, (installation) =>
