@@ -294,9 +294,7 @@ test('interrupted or killed at any point and run again, every command ends as if
     withFolder(async (folder) => {
       const queue = cases.map((one) => ({
         one,
-        signals: isAtLength
-          ? (['SIGINT', 'SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGKILL'] as const)
-          : one.inShort,
+        signals: isAtLength ? (['SIGINT', 'SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGKILL'] as const) : one.inShort,
       }))
       const tried = queue.filter(({ signals }) => signals.length > 0)
       let [signalled, inTheMiddle] = [0, 0]
