@@ -12,6 +12,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, styleText } from 'node:util'
 import postgres from 'postgres'
+import { Interruption } from '../src/cli/interruption.ts'
 import { aborted, interruptionSignal } from '../src/cli/signals.ts'
 import { packageRoot } from '../src/package_root.ts'
 import { cleanEnvironment } from '../test/support/clean_environment.ts'
@@ -50,7 +51,7 @@ try {
   await makeHome(home)
   await demo(simulator)
 } catch (error) {
-  if (!signal.aborted) throw error
+  if (!(signal.reason instanceof Interruption)) throw signal.reason ?? error
 } finally {
   for (const child of started) await ended(child)
   await simulator.close()

@@ -49,7 +49,7 @@ export interface ClientParts {
 }
 
 const whyNotRequested =
-  'OpenFIGI answered with an error each time and is asked again a minute later, or the database is read-only'
+  'OpenFIGI answered with an error each time and is asked again a minute later, or the database is read-only (a standby?): then point DATABASE_URL to the primary'
 
 /**
  * Tickers of CUSIPs and ISINs, from Postgres, and what Postgres does not know from OpenFIGI. Lookups made in the same tick

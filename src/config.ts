@@ -81,9 +81,16 @@ const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 const databaseUrl = z
   .string()
   .refine(
-    (url) => /^postgres(ql)?:\/\//.test(url),
-    'must be a URL such as postgres://user:password@host:5432/database',
+    isDatabaseUrl,
+    'must be a URL such as postgres://user@host:5432/database, with :password after the user; what has a meaning in URLs must be percent-encoded there (@ is %40, / is %2F)',
   )
+
+/** One of several servers (`a:5432,b:5432`) is one where it is with each of them alone. */
+function isDatabaseUrl(text: string): boolean {
+  const [, before = '', hosts = '', after = ''] =
+    /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text) ?? []
+  return before !== '' && hosts.split(',').every((host) => URL.canParse(`${before}${host}${after}`))
+}
 
 const wholeNumber = (from: number, to: number, what: string) =>
   z

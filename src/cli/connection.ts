@@ -1,3 +1,4 @@
+import { requireAnswer } from '../database/answers.ts'
 import { connect, type Sql } from '../database/connect.ts'
 import { createLogger, type Logger } from '../log.ts'
 import type { Context } from './context.ts'
@@ -27,13 +28,16 @@ export async function openConnection(
   const sql = connect(database.url, { max, applicationName, prepare: config.client.prepare })
   const stop = () => void sql.end({ timeout: 0 })
   if (isInterruptible) context.signal.addEventListener('abort', stop, { once: true })
-  return {
-    sql,
-    logger,
-    async [Symbol.asyncDispose]() {
-      context.signal.removeEventListener('abort', stop)
-      await sql.end({ timeout: isInterruptible ? 0 : 5 })
-      await database.release()
-    },
+  const close = async () => {
+    context.signal.removeEventListener('abort', stop)
+    await sql.end({ timeout: isInterruptible ? 0 : 5 })
+    await database.release()
   }
+  try {
+    await requireAnswer(sql)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { sql, logger, [Symbol.asyncDispose]: close }
 }

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { packageVersion } from '../package_version.ts'
 import { addChanges } from './commands/changes.ts'
 import { addClear } from './commands/clear.ts'
@@ -18,6 +17,7 @@ import { addStats } from './commands/stats.ts'
 import { addWarm } from './commands/warm.ts'
 import { addWorker } from './commands/worker.ts'
 import { createContext } from './context.ts'
+import { Interruption } from './interruption.ts'
 import { report } from './report.ts'
 import { interruptionSignal } from './signals.ts'
 
@@ -66,7 +66,7 @@ for (const add of commands) {
 try {
   await program.parseAsync()
   await flushed()
-  if (context.signal.reason instanceof PgfigiError) throw context.signal.reason
+  if (context.signal.aborted && !(context.signal.reason instanceof Interruption)) throw context.signal.reason
 } catch (error) {
   context.exitCode = await report(error, context)
 }

@@ -36,7 +36,10 @@ async function harmless(text: string, context: Context): Promise<string> {
 async function sentenceOf(error: unknown): Promise<string> {
   const { PgfigiError } = await import('../errors/pgfigi_error.ts')
   const { codeOf, explained } = await import('../database/faults.ts')
-  const known = error instanceof PgfigiError ? error : explained(error)
+  const { DeadlineError } = await import('../errors/deadline_error.ts')
+  if (error instanceof DeadlineError)
+    return `The database cannot be reached, or is busy: ${error.message}. Check DATABASE_URL, and that the server runs; pg_stat_activity shows what it does.`
+  const known = explained(error)
   if (known instanceof PgfigiError) return known.message
   if (codeOf(error) === 'ERR_INVALID_URL') {
     return 'DATABASE_URL is no URL: what has a meaning in URLs must be percent-encoded, in the password for example (@ is %40, / is %2F).'

@@ -1,7 +1,11 @@
 import { type ClientParts, OpenFIGIClient } from '../client.ts'
 import type { OpenFIGIClientOptions } from '../client_options.ts'
+import { requireAnswer } from '../database/answers.ts'
+import { connect } from '../database/connect.ts'
+import type { OpenDatabase } from '../database/open.ts'
 import { createLogger } from '../log.ts'
 import type { Context } from './context.ts'
+import { readerGone } from './interruption.ts'
 import { levelOfOneCommand, openedDatabase } from './opened_database.ts'
 import { tell } from './output.ts'
 
@@ -25,15 +29,13 @@ export async function openSession(
   const config = await context.config()
   const logger = createLogger(config, levelOfOneCommand(config.logLevel))
   const database = await openedDatabase(context, config, logger)
+  if (options.queryTimeoutMs !== undefined) await answers(database, context)
   const client = new OpenFIGIClient({ ...options, dbUrl: database.url, logger }, parts)
   let patience: NodeJS.Timeout | undefined
   const stop = () => {
-    patience = setTimeout(
-      tell,
-      patienceMs,
-      context,
-      'Stopping: what is under way may end first. Ctrl-C again stops at once.',
-    )
+    const sentence = 'Stopping: what is under way may end first. Ctrl-C again stops at once.'
+    // Where the reader has seen enough, nobody waits for it to stop.
+    if (context.signal.reason !== readerGone) patience = setTimeout(tell, patienceMs, context, sentence)
     void client.close()
   }
   context.signal.addEventListener('abort', stop, { once: true })
@@ -44,5 +46,19 @@ export async function openSession(
       await database.release()
       clearTimeout(patience)
     },
+  }
+}
+
+/** Throws where the database does not answer at all, for which nobody should wait as long as for a large count. */
+async function answers(database: OpenDatabase, context: Context): Promise<void> {
+  const { client } = await context.config()
+  const sql = connect(database.url, { max: 1, prepare: client.prepare })
+  try {
+    await requireAnswer(sql)
+  } catch (error) {
+    await database.release()
+    throw error
+  } finally {
+    await sql.end({ timeout: 0 })
   }
 }

@@ -8,9 +8,12 @@ import { exitCodeOfSignal, Interruption, readerGone } from './interruption.ts'
  */
 const sameKeyMs = 1000
 
+/** After what nobody has caught, whatever tidies up may hang, too. */
+const tidyingUpMs = 10_000
+
 /**
  * Aborts at the first Ctrl-C, at SIGTERM and when the terminal goes away, so that the command tidies up; a second one ends
- * the process at once. Aborts as well when nobody reads stdout any more.
+ * the process at once. Aborts as well when nobody reads stdout any more, and with what nobody has caught.
  */
 export function interruptionSignal(): AbortSignal {
   const controller = new AbortController()
@@ -33,10 +36,17 @@ export function interruptionSignal(): AbortSignal {
     controller.abort(
       error.code === 'EPIPE'
         ? readerGone
-        : new PgfigiError(`The output cannot be written: ${error.message}.`),
+        : new PgfigiError(
+            `The output cannot be written: ${error.message}. Free space, or write elsewhere, then run the same again.`,
+          ),
     )
   })
   process.stderr.on('error', () => {})
+  process.on('uncaughtException', (error) => {
+    if (controller.signal.aborted) return
+    controller.abort(error)
+    setTimeout(() => process.exit(1), tidyingUpMs).unref()
+  })
   return controller.signal
 }
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
 import type { Cluster } from './embedded_cluster.ts'
 import { runCommand } from './embedded_command.ts'
+import { noRoom, saysDiskFull } from './embedded_room.ts'
 
 /** The superuser and the database; both carry the project's name. */
 export const OWNER = 'pgfigi'
@@ -16,6 +17,16 @@ const UNFINISHED = 'data.new-'
  */
 export async function initialiseCluster(cluster: Cluster, password: string): Promise<void> {
   const fresh: Cluster = { ...cluster, data: await mkdtemp(join(dirname(cluster.data), UNFINISHED)) }
+  try {
+    await makeDatabase(fresh, password)
+    await rename(fresh.data, cluster.data)
+  } catch (error) {
+    await rm(fresh.data, { recursive: true, force: true }).catch(() => {})
+    throw error
+  }
+}
+
+async function makeDatabase(fresh: Cluster, password: string): Promise<void> {
   const { data, account, binaries } = fresh
   if (account) await chown(data, account.uid, account.gid)
 
@@ -34,14 +45,12 @@ export async function initialiseCluster(cluster: Cluster, password: string): Pro
     '--no-instructions',
   ]
   const { code, output } = await runCommand(binaries.initdb, args, { account })
-  if (code !== 0)
-    throw new EmbeddedError('initdb', `The database could not be made in ${data}:\n${output.trim()}`)
+  if (code !== 0) throw failed(fresh, 'made', output)
 
   await writeFile(join(data, 'pg_hba.conf'), `host all all 127.0.0.1/32 scram-sha-256\n`)
   await appendFile(join(data, 'postgresql.conf'), `\ninclude_if_exists 'pgfigi.conf'\n`)
   await runAlone(fresh, `create database ${OWNER}`)
   await setPassword(fresh, password)
-  await rename(data, cluster.data)
 }
 
 /** What initdbs that were killed left; one that was orphaned may still be writing, so it is not insisted on. */
@@ -68,10 +77,16 @@ export async function readPassword(home: string): Promise<string | null> {
 }
 
 /** One statement in PostgreSQL's single-user mode, through stdin, where no list of processes shows it. */
-async function runAlone({ data, account, binaries }: Cluster, statement: string): Promise<void> {
+async function runAlone(cluster: Cluster, statement: string): Promise<void> {
+  const { data, account, binaries } = cluster
   const args = ['--single', '-D', data, '-c', 'exit_on_error=on', 'postgres']
   const { code, output } = await runCommand(binaries.postgres, args, { account, input: `${statement}\n` })
   if (code !== 0 || /^.*(ERROR|FATAL|PANIC):/m.test(output)) {
-    throw new EmbeddedError('initdb', `The database in ${data} could not be prepared:\n${output.trim()}`)
+    throw failed(cluster, 'prepared', output)
   }
+}
+
+function failed({ home, data }: Cluster, what: string, output: string): EmbeddedError {
+  if (saysDiskFull(output)) return noRoom(home)
+  return new EmbeddedError('initdb', `The database in ${data} could not be ${what}:\n${output.trim()}`)
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EmbeddedError } from '../errors/embedded_error.ts'
+import { isDiskFull, noRoom } from './embedded_room.ts'
 
 const PATIENCE_MS = 120_000
 const PAUSE_MS = 40
@@ -33,7 +34,7 @@ async function openLock(home: string): Promise<DatabaseSync> {
     const sqlite = await import('node:sqlite')
     return new sqlite.DatabaseSync(join(home, 'lock'), { timeout: 0 })
   } catch (cause) {
-    throw notOurs(home, cause)
+    throw await notOurs(home, cause)
   }
 }
 
@@ -44,7 +45,7 @@ async function lockExclusively(database: DatabaseSync, home: string): Promise<vo
       database.exec('begin exclusive')
       return
     } catch (error) {
-      if (!isBusy(error)) throw notOurs(home, error)
+      if (!isBusy(error)) throw await notOurs(home, error)
       if (performance.now() > deadline) {
         throw new EmbeddedError(
           'locked',
@@ -58,10 +59,13 @@ async function lockExclusively(database: DatabaseSync, home: string): Promise<vo
   }
 }
 
-function notOurs(home: string, cause: unknown): EmbeddedError {
+async function notOurs(home: string, cause: unknown): Promise<EmbeddedError> {
+  if (await isDiskFull(home)) return noRoom(home, cause)
+  const { code } = cause as NodeJS.ErrnoException
+  const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'is no folder' : 'cannot be written by this user'
   return new EmbeddedError(
     'foreign_home',
-    `The folder ${home} cannot be written by this user: set PGFIGI_HOME to a folder of your own, or set DATABASE_URL.`,
+    `The folder ${home} ${why}: set PGFIGI_HOME to a folder of your own, or set DATABASE_URL.`,
     { cause },
   )
 }

@@ -7,6 +7,7 @@ import { EmbeddedError } from '../errors/embedded_error.ts'
 import type { Cluster } from './embedded_cluster.ts'
 import { runCommand } from './embedded_command.ts'
 import { freePort } from './embedded_port.ts'
+import { noRoom, saysDiskFull } from './embedded_room.ts'
 import { processExists } from './embedded_users.ts'
 
 const execFileAsync = promisify(execFile)
@@ -84,6 +85,7 @@ export async function stopServer({ data, account, binaries }: Cluster): Promise<
 }
 
 function startError(data: string, log: string, said: string): EmbeddedError {
+  if (saysDiskFull(said)) return noRoom(data)
   const lines = said.trim().split('\n').slice(-8).join('\n  ')
   return new EmbeddedError('start', `The database in ${data} does not start. The end of ${log}:\n  ${lines}`)
 }

@@ -32,18 +32,33 @@ const remedies: Readonly<Record<string, string>> = {
   '42883': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42P01': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '3F000': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '42703': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42704': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '25006': 'The database is read-only (a standby?): point DATABASE_URL to the primary.',
+  '25P02':
+    'The database broke off the transaction, as statement_timeout does: raise statement_timeout for the role in DATABASE_URL, or run the same again.',
   PF003:
     "Sessions of this role do not begin in read committed transactions, in which alone mappings are written: alter role ... set default_transaction_isolation = 'read committed'.",
   '53100': 'The disk of the database is full: free space, then run the same again.',
-  '57014': 'The statement took longer than statement_timeout allows: raise it for this role.',
+  '53200':
+    'The server of the database has no memory left: let other work on it end, then run the same again.',
+  '53300':
+    'The database takes no more connections: end some (pg_stat_activity shows them), or raise max_connections or the connection limit of the role in DATABASE_URL.',
+  '55P03':
+    'Another session holds a lock for longer than lock_timeout allows: run the same again when it has ended (pg_stat_activity shows it), or raise lock_timeout for the role in DATABASE_URL.',
+  '57014':
+    'The statement took longer than statement_timeout allows, or somebody cancelled it: raise statement_timeout for the role in DATABASE_URL, or run the same again.',
 }
 
 /** The SQLSTATE or driver code of an error, if it has one. */
 export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined
+}
+
+/** What a person has to mend where the database answers with this SQLSTATE, if that is known. */
+export function remedyOf(code: string | undefined): string | undefined {
+  return remedies[code ?? '']
 }
 
 /** Whether the database cannot be reached just now, so that waiting or doing without it makes sense. */
@@ -72,7 +87,7 @@ export function hasEndedConnection(error: unknown): boolean {
 export function explained(error: unknown, variable = 'DATABASE_URL'): unknown {
   if (error instanceof PgfigiError) return error
   const code = codeOf(error)
-  const remedy = code === undefined ? undefined : remedies[code]?.replace('DATABASE_URL', variable)
+  const remedy = remedyOf(code)?.replace('DATABASE_URL', variable)
   if (remedy !== undefined)
     return new DatabaseError(`${remedy} (${(error as Error).message}, ${code})`, code, { cause: error })
   if (isAway(error)) {

@@ -1,14 +1,17 @@
+import { DeadlineError } from '../errors/deadline_error.ts'
 import { MigrationError } from '../errors/migration_error.ts'
 import { NoServerError } from '../errors/no_server_error.ts'
+import { PgfigiError } from '../errors/pgfigi_error.ts'
+import { requireAnswer } from './answers.ts'
 import { writableServer } from './choose_server.ts'
 import { connect, type Sql } from './connect.ts'
-import { codeOf } from './faults.ts'
+import { codeOf, remedyOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 import { placeOf } from './server_urls.ts'
 
 /**
  * One connection for the time of `work`, which also gets the URL of its server, of several the one that takes writes; whatever
- * fails comes out as a MigrationError.
+ * fails comes out as a PgfigiError.
  */
 export async function withConnection<T>(
   url: string,
@@ -23,6 +26,7 @@ export async function withConnection<T>(
       idleTimeoutSeconds: 0,
       connectionLifetimeSeconds: 0,
     })
+    await requireAnswer(sql)
     return await work(sql, server)
   } catch (cause) {
     throw migrationFault(cause, url)
@@ -64,20 +68,42 @@ const NO_CONNECTION = new Set([
     'ETIMEDOUT',
     'ENOENT',
   ],
-  ...['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ERR_INVALID_URL'],
+  ...[
+    'CONNECT_TIMEOUT',
+    'CONNECTION_CLOSED',
+    'CONNECTION_ENDED',
+    'CONNECTION_DESTROYED',
+    'EPIPE',
+    'ERR_INVALID_URL',
+  ],
   ...['28000', '28P01', '3D000', '53300', '57P01', '57P03'],
 ])
 
-export function migrationFault(cause: unknown, url: string): MigrationError {
-  if (cause instanceof MigrationError) return cause
+/** Limits and troubles of the server, which say nothing about migrations. */
+const OPERATIONAL = /^(53|55|57)/
+
+/** What a person should read; errors of our own stay as they are. */
+export function migrationFault(cause: unknown, url: string): PgfigiError {
+  const isUnreachable = cause instanceof DeadlineError || cause instanceof NoServerError
+  if (cause instanceof PgfigiError && !isUnreachable) return cause
   const code = codeOf(cause) ?? ''
   const message = messageOf(cause)
   const where = placeOf(url)
-  if (NO_CONNECTION.has(code) || cause instanceof NoServerError) {
+  const remedy = remedyOf(code)
+  if (isUnreachable || NO_CONNECTION.has(code)) {
     return new MigrationError(
       'no_connection',
-      `There is no connection to the database at ${where} (${message}): check DATABASE_URL, and that the server is up.`,
+      `There is no connection to the database at ${where} (${message})${remedy === undefined ? ': check DATABASE_URL, and that the server runs.' : `. ${remedy}`}`,
       { cause },
+    )
+  }
+  if (remedy !== undefined && OPERATIONAL.test(code)) {
+    return new MigrationError(
+      'failed',
+      `${remedy} (${message}, ${code}) What was under way is rolled back.`,
+      {
+        cause,
+      },
     )
   }
   if (code === '42501') {

@@ -56,8 +56,9 @@ function textOf(value: unknown): string {
 /** What a person needs to mend a query; everything else stays as it is. */
 function explainedToItsAuthor(error: unknown): unknown {
   if (!(error instanceof postgres.PostgresError)) return error
-  // 08P01: the text has parameters ($1). 57014: statement_timeout.
-  if (error.code !== '08P01' && (isAway(error) || error.code === '57014')) return error
+  // 08P01: the text has parameters ($1). 57014: statement_timeout; 25P02: the same, while the driver was not listening.
+  if (error.code !== '08P01' && (isAway(error) || error.code === '57014' || error.code === '25P02'))
+    return error
   const { code, message, position, hint } = error
   if (code === '25006') {
     return new UserQueryError(`${message}. It may only read, as a select does.`, code, { cause: error })

@@ -5,6 +5,7 @@ export type EmbeddedFault =
   | 'no_account'
   | 'closed_folder'
   | 'foreign_home'
+  | 'no_room'
   | 'wrong_version'
   | 'initdb'
   | 'start'

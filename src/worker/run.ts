@@ -12,6 +12,7 @@ import { requireDirectConnection } from './direct_connection.ts'
 import { requireFit, requireSettings, watchFitness } from './fitness.ts'
 import { primaryMoved } from './follow_primary.ts'
 import { startPool, type WorkerPool } from './pool.ts'
+import { requireWritable } from './writable.ts'
 
 export interface RunningWorker {
   /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after, such as a schema of a newer pgfigi. */
@@ -65,7 +66,8 @@ export async function startWorker(
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let { pool, server } = await requireSettings(sql)
+  let { pool, server } = await requireWritable(sql)
+    .then(() => requireSettings(sql))
     .then(start)
     .catch(async (error) => {
       await endCounting()

@@ -71,9 +71,9 @@ test('a database without pgfigi, one that is away and a URL that is none are tol
   assert.match(without.stderr, /^error: The database has no pgfigi.*run pgfigi migrate up/)
   assert.match(worker.stderr, /^error: The database has no pgfigi.*run pgfigi migrate up/)
   assert.match(gone.stderr, /^error: The database cannot be reached/)
-  assert.match(noUrl.stderr, 'error: DATABASE_URL is no URL')
+  assert.match(noUrl.stderr, 'error: DATABASE_URL must be a URL')
   for (const { code, stdout, stderr } of [without, worker, gone, noUrl]) {
-    assert.is(code, 1)
+    assert.is(code, stderr === noUrl.stderr ? 2 : 1)
     assert.is(stdout, '')
     assert.not.match(stderr, 'hunter2secret')
   }

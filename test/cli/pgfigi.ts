@@ -24,6 +24,8 @@ export interface RunOptions {
   /** Another program than this checkout's. */
   readonly main?: string
   readonly nodeOptions?: readonly string[]
+  /** What to put before it, as `nsenter` with its options. */
+  readonly inside?: readonly string[]
   /** A file to write to instead of a pipe. */
   readonly stdout?: number
 }
@@ -45,7 +47,11 @@ const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'pgfigi-co
 /** `pgfigi` as a process, with nothing in its environment but what the test says. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {
   const main = options.main ?? join(packageRoot, 'src', 'cli', 'main.ts')
-  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), main, ...args], {
+  const whole = [
+    ...(options.inside ?? []),
+    ...[process.execPath, ...(options.nodeOptions ?? []), main, ...args],
+  ]
+  const child = spawn(whole[0] as string, whole.slice(1), {
     cwd: tmpdir(), // where there is no .env
     env: cleanEnvironment({ NODE_COMPILE_CACHE: compileCache, ...options.env }),
     stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],

@@ -100,6 +100,23 @@ test('output that cannot be written is a failure', async () => {
   assert.match(stderr, /^error: The output cannot be written: ENOSPC/)
 })
 
+test('what nobody has caught is a sentence and a failure, too', async () => {
+  const thrower = `process.on('newListener', (name) => {
+    if (name === 'uncaughtException') setTimeout(() => { throw new Error('out of the blue') }, 300)
+  })`
+  const { ended } = start(['resolve', '-'], {
+    env: { DATABASE_URL: 'postgres://user@127.0.0.1:1/none' },
+    nodeOptions: ['--import', `data:text/javascript,${encodeURIComponent(thrower)}`],
+  }) // which waits for its stdin
+  const { code, stderr } = await ended
+  assert.is(code, 1)
+  assert.match(
+    stderr,
+    /^error: Something unexpected happened: out of the blue\. LOG_LEVEL=debug shows where\.$/m,
+  )
+  assert.not.match(stderr, /^\s+at /m)
+})
+
 test('--version prints the version', async () => {
   const { code, stdout } = await run(['--version'])
   assert.is(code, 0)

@@ -105,7 +105,7 @@ async function importPaths(
   } catch (error) {
     progress[Symbol.dispose]()
     await importer.stop()
-    await rejects.close()
+    await rejects.discard()
     const done = importer.counts.imported + importer.counts.unchanged
     tell(
       context,
