@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parse } from 'dotenv'
 import { z } from 'zod'
+import { isUsableUrl } from './database/usable_url.ts'
 import { ConfigError } from './errors/config_error.ts'
 import { InvalidSettingError } from './errors/invalid_setting_error.ts'
 import { parseApiUrl } from './openfigi/api_url.ts'
@@ -78,8 +79,8 @@ const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 const databaseUrl = z
   .string()
   .refine(
-    (url) => /^postgres(ql)?:\/\//.test(url),
-    'must be a URL such as postgres://user:password@host:5432/database',
+    isUsableUrl,
+    'must be a URL such as postgres://user:password@host:5432/database, without blanks; what has a meaning in URLs must be percent-encoded, in the password for example (@ is %40, / is %2F)',
   )
   .optional()
 
@@ -154,7 +155,10 @@ const environmentSchema = z.object({
       `must have at least ${leastSecret} characters, no more than 1000, and no blanks or line breaks`,
     )
     .optional(),
-  PGFIGI_HOME: z.string().optional(),
+  PGFIGI_HOME: z
+    .string()
+    .refine((path) => !/\p{Cc}/u.test(path), 'must be the path of a folder, without line breaks')
+    .optional(),
   LOG_LEVEL: z
     .string()
     .default('info')

@@ -1,3 +1,5 @@
+import { ownCopy } from './own_copy.ts'
+
 const day = 86_400_000
 
 /** Year, month and day, with hyphens or without; then perhaps a time, then perhaps a zone. */
@@ -19,17 +21,21 @@ const latest = Date.UTC(10_000, 0, 1)
 export function parseInstant(raw: unknown): number | null {
   if (typeof raw === 'number') return within(instantOf(String(raw)))
   if (typeof raw !== 'string') return null
+  if (raw.length > longest) return null
   const known = parsed.get(raw)
   if (known !== undefined) return known
   const instant = within(instantOf(raw.trim()))
   if (parsed.size >= mostParsed) parsed.clear()
-  parsed.set(raw, instant)
+  parsed.set(ownCopy(raw), instant)
   return instant
 }
 
 /** Files repeat their dates. */
 const parsed = new Map<string, number | null>()
 const mostParsed = 2_000
+
+/** Longer is no date, whatever blanks are around it. */
+const longest = 100
 
 const within = (instant: number | null) =>
   instant !== null && instant >= earliest && instant < latest ? instant : null
