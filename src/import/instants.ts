@@ -54,8 +54,9 @@ function instantOf(text: string): number | null {
   if (parts === null) return null
   const [, year, month, dayOfMonth, hour, minute, second, fraction, zone] = parts
   const instant = utcOf([year, month, dayOfMonth, hour, minute, second])
-  if (instant === null) return null
-  return instant + Math.floor(Number(`0.${fraction ?? 0}`) * 1000) - offsetOf(zone)
+  const offset = offsetOf(zone)
+  if (instant === null || offset === null) return null
+  return instant + Math.floor(Number(`0.${fraction ?? 0}`) * 1000) - offset
 }
 
 /** Null where Date would quietly take the 31st of February for the 3rd of March. */
@@ -69,10 +70,12 @@ function utcOf(parts: readonly (string | undefined)[]): number | null {
   return year >= 1900 && isThatDay && hour < 24 && minute < 60 && second < 60 ? instant : null
 }
 
-/** Milliseconds east of UTC. */
-function offsetOf(zone: string | undefined): number {
+/** Milliseconds east of UTC; null where no clock is so far from it. */
+function offsetOf(zone: string | undefined): number | null {
   const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(zone ?? '')
   if (parts === null) return 0
-  const minutes = Number(parts[2]) * 60 + Number(parts[3] ?? 0)
+  const [hours, rest] = [Number(parts[2]), Number(parts[3] ?? 0)]
+  if (hours > 15 || rest > 59) return null
+  const minutes = hours * 60 + rest
   return (parts[1] === '-' ? -minutes : minutes) * 60_000
 }

@@ -10,6 +10,9 @@ import { unreadable } from './unreadable.ts'
 /** More are no archive of tables, and would fill the memory by their names alone. */
 const mostEntries = 10_000
 
+/** What every file of Microsoft's and OpenDocument's has in it. */
+const ofOffice = /^(\[Content_Types\]|META-INF\/manifest)\.xml$/
+
 /** The files in a zip, in its order, without folders and what is hidden (`__MACOSX/`, `.DS_Store`). */
 export async function zipEntries(path: string, name: string): Promise<Source[]> {
   const { mtimeMs, size } = await stat(path)
@@ -34,6 +37,8 @@ async function entriesOf(
       `says that it has ${zip.entryCount.toLocaleString('en-US')} files in it; ${mostEntries.toLocaleString('en-US')} at once can be read.`,
     )
   for await (const entry of zip.eachEntry()) {
+    if (ofOffice.test(entry.fileName))
+      throw new ImportError(name, 'is a workbook of Excel or the like: save its sheet as CSV, and use that.')
     packed += entry.compressedSize
     if (packed > size)
       throw new ImportError(name, 'is no whole zip file: the files in it take more room than it has.')
