@@ -80,7 +80,8 @@ const variables = {
 /** The names of all options. */
 export const optionNames = Object.keys(variables) as (keyof OpenFIGIClientOptions)[]
 
-const isCount = (value: unknown) => Number.isInteger(value) && Number(value) >= 0
+const mostKept = 10_000_000
+const isCount = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= mostKept
 const has = (value: unknown, method: string) =>
   typeof value === 'object' &&
   value !== null &&
@@ -89,7 +90,7 @@ const has = (value: unknown, method: string) =>
 /** What is wrong with an option that has no variable; TypeScript knows, others do not. */
 const problems: Readonly<Partial<Record<keyof OpenFIGIClientOptions, (value: unknown) => string | null>>> = {
   enableCache: (value) => (typeof value === 'boolean' ? null : 'must be true or false'),
-  maxKept: (value) => (isCount(value) ? null : 'must be a whole number from 0'),
+  maxKept: (value) => (isCount(value) ? null : `must be a whole number from 0 to ${mostKept}`),
   logger: (value) =>
     ['debug', 'info', 'warn', 'error'].every((method) => has(value, method))
       ? null

@@ -65,7 +65,7 @@ export interface Config {
   readonly logLevel: LogLevel
 }
 
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /** Where the embedded database lives unless PGFIGI_HOME says otherwise. */
@@ -144,8 +144,8 @@ const environmentSchema = z.object({
   PGFIGI_PAGE_PASSWORD: z
     .string()
     .refine(
-      (password) => password.length >= leastSecret && password.length <= 1000,
-      `must have at least ${leastSecret} characters, and no more than 1000`,
+      (password) => password.length >= leastSecret && /^\P{Cc}{1,1000}$/u.test(password),
+      `must have at least ${leastSecret} characters, no more than 1000, and no line breaks`,
     )
     .optional(),
   PGFIGI_PAGE_TOKEN: z
@@ -165,6 +165,9 @@ const environmentSchema = z.object({
     .transform((level) => level.toLowerCase())
     .pipe(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`)),
 })
+
+/** The names of all settings. */
+export const settingNames: readonly string[] = Object.keys(environmentSchema.shape)
 
 /** The rate limit in the form `25/7s`, `25/1400ms` or `25/1m`. */
 export function parseRateLimit(text: string): RateLimit {
