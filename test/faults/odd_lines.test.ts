@@ -24,7 +24,7 @@ test('a line of any length is one, and no identifier because of what it begins w
     '594918104',
   ]
   const lines = await linesOf(pieces)
-  assert.equal([lines.length, lines.slice(1)], [3 + 1, ['594918104', '\uFEFF', '594918104'].slice(0, 3)])
+  assert.equal(lines.slice(1), ['594918104', '594918104'])
   assert.ok((lines[0]?.length ?? 0) < 100_000, 'only its beginning is kept')
   assert.match(lines[0] ?? '', /…/)
 })
