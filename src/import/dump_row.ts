@@ -6,7 +6,7 @@ const text = z.string().nullish()
 /** Begins with a year: Postgres would also take `now`, `infinity` and the like. */
 const instant = z
   .string()
-  .regex(/^\d{4,6}-[^a-z]*$/i)
+  .regex(/^\d{4,6}-\d\d-\d\d[T ]?[\d:.+-]*Z?$/)
   .nullish()
 
 /** Beyond, JSON knows no whole numbers; the sequence goes on behind the largest, and must not come to its end. */
