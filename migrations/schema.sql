@@ -2050,6 +2050,7 @@ CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_periods public.security_mappings[];
@@ -2174,7 +2175,8 @@ begin
         created_at = case when m.ticker is distinct from p.ticker then clock_timestamp() else m.created_at end,
         updated_at = clock_timestamp()
       from unnest(v_periods) p
-      where m.identifier_type = p.identifier_type
+      -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+      where m.identifier_type = any (array[p.identifier_type])
         and m.identifier_value = p.identifier_value
         and m.start_date = p.start_date
         and m.is_derived
@@ -2262,6 +2264,7 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
  SET enable_mergejoin TO 'off'
  SET enable_nestloop TO 'on'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_rows bigint := (select count(*) from new_rows);
@@ -2356,6 +2359,7 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_of(ids bigint[])
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 begin
   perform figi_private.lock_stripes(array(
@@ -2657,6 +2661,7 @@ CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 begin
   if true = any (p_are_there) then
@@ -2677,7 +2682,8 @@ begin
         end,
       details_at = greatest(s.details_at, n.details_at)
     from unnest(p_sightings) n
-    where s.identifier_type = n.identifier_type
+    -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+    where s.identifier_type = any (array[n.identifier_type])
       and s.identifier_value = n.identifier_value
       and s.ticker = n.ticker
       and s.source = n.source;
@@ -3584,6 +3590,7 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_first bigint;
@@ -4110,6 +4117,7 @@ CREATE OR REPLACE FUNCTION figi_private.restore_mappings(p_rows jsonb)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -4255,6 +4263,7 @@ CREATE OR REPLACE FUNCTION figi_private.restore_sightings(p_rows jsonb)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -5285,6 +5294,7 @@ CREATE OR REPLACE FUNCTION public.upsert_mappings(identifier_types text[], ident
  SET enable_mergejoin TO 'off'
  SET enable_seqscan TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -5384,7 +5394,8 @@ begin
   if v_sighted_types is not null then
     delete from public.security_mappings m
     using unnest(v_sighted_types, v_sighted_values) as i (identifier_type, identifier_value)
-    where m.identifier_type = i.identifier_type
+    -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+    where m.identifier_type = any (array[i.identifier_type])
       and m.identifier_value = i.identifier_value
       and m.is_derived
       and (m.end_date is null or m.end_date > upsert_mappings.fetched_at);

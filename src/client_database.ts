@@ -136,8 +136,8 @@ export class ClientDatabase {
     const { queryTimeoutMs } = client
     const database = await openDatabase(this.#config)
     const sql = connect(database.url, { ...client, max: client.maxConnections })
-    const onUnrecorded: ApiOnly['keep'] = (answers, receivedAt) => {
-      this.#apiOnly.keep(answers, receivedAt)
+    const onUnrecorded: ApiOnly['keep'] = (answers, askedAt) => {
+      this.#apiOnly.keep(answers, askedAt)
       this.#leave(new DatabaseError('answers could not be written', undefined))
     }
     const parts = { sql, logger, counting, dispatcher, queryTimeoutMs, onUnrecorded }

@@ -33,9 +33,12 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
     connect_timeout: 5,
     backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
     onnotice: () => {},
-    connection: { application_name: options.applicationName ?? 'pgfigi' },
+    connection: { application_name: options.applicationName ?? 'pgfigi', ...readable },
   })
 }
+
+/** The driver reads times in this form alone, whatever a role or database is set to; transaction poolers know this parameter, too. */
+export const readable = { DateStyle: 'ISO, MDY' }
 
 /** One that stands in the URL would go before ours. */
 export function withoutApplicationName(url: string): string {

@@ -37,6 +37,8 @@ const remedies: Readonly<Record<string, string>> = {
   '3F000': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42704': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '25006': 'The database is read-only (a standby?): point DATABASE_URL to the primary.',
+  PF003:
+    "Sessions of this role do not begin in read committed transactions, in which alone mappings are written: alter role ... set default_transaction_isolation = 'read committed'.",
   '53100': 'The disk of the database is full: free space, then run the same again.',
   '57014': 'The statement took longer than statement_timeout allows: raise it for this role.',
 }

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Logger as MigrateLogger, migrate } from 'graphile-migrate'
 import { runMigrations as migrateWorker, Logger as WorkerLogger } from 'graphile-worker'
 import type { Sql } from 'postgres'
-import { MigrationError } from '../errors/migration_error.ts'
 import type { Logger } from '../log.ts'
-import { type AppliedMigration, appliedMigrations, checkBefore, checkHistory } from './migrate_checks.ts'
+import { type AppliedMigration, appliedMigrations, checkBefore, requireApplied } from './migrate_checks.ts'
 import { libpqUrl, migrationFault, withConnection } from './migrate_connection.ts'
 import { withMigrationLock } from './migrate_lock.ts'
 import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
@@ -61,17 +60,8 @@ export async function migrationStatus(
 
 /** Throws where the database's schema is not the one that this pgfigi works with. */
 export async function requireMigrated(url: string, options: MigrateOptions = {}): Promise<void> {
-  const { folder = migrationsFolder() } = options
-  await withConnection(url, async (sql) => {
-    const ours = await committedMigrations(folder)
-    const applied = await appliedMigrations(sql)
-    checkHistory(applied, ours)
-    if (applied.length === ours.length) return
-    throw new MigrationError(
-      'not_migrated',
-      `The database has ${applied.length === 0 ? 'no pgfigi yet' : 'an older pgfigi'}: run pgfigi migrate up.`,
-    )
-  })
+  const ours = await committedMigrations(options.folder ?? migrationsFolder())
+  await withConnection(url, (sql) => requireApplied(sql, ours))
 }
 
 export async function migrationHistory(
@@ -122,7 +112,7 @@ async function apply(sql: Sql, url: string, folder: string, logger: Logger | und
  * an idle connection: so nobody may stop it before they are gone.
  */
 async function sessionsGone(sql: Sql, session: string): Promise<void> {
-  for (const deadline = Date.now() + 3000; Date.now() < deadline; await sleep(20)) {
+  for (const deadline = performance.now() + 3000; performance.now() < deadline; await sleep(20)) {
     const [row] = await sql<[{ left: number }]>`
       select count(*)::int as left
       from pg_stat_activity

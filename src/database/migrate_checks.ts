@@ -78,6 +78,17 @@ interface Server {
   mayUsePublic: boolean
 }
 
+/** Throws where the migrations that are applied are not all of ours and no others. */
+export async function requireApplied(sql: Sql, ours: readonly CommittedMigration[]): Promise<void> {
+  const applied = await appliedMigrations(sql)
+  checkHistory(applied, ours)
+  if (applied.length === ours.length) return
+  throw new MigrationError(
+    'not_migrated',
+    `The database has ${applied.length === 0 ? 'no pgfigi yet' : 'an older pgfigi'}: run pgfigi migrate up.`,
+  )
+}
+
 /** Throws where something was applied that is not ours, or of a newer pgfigi. */
 export function checkHistory(
   applied: readonly AppliedMigration[],

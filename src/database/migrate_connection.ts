@@ -1,5 +1,6 @@
 import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
+import { readable } from './connect.ts'
 import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 
@@ -13,7 +14,7 @@ export async function withConnection<T>(url: string, work: (sql: Sql) => Promise
       idle_timeout: 0,
       max_lifetime: null,
       onnotice: () => {},
-      connection: { application_name: 'pgfigi' },
+      connection: { application_name: 'pgfigi', ...readable },
     })
     return await work(sql)
   } catch (cause) {

@@ -71,7 +71,7 @@ export async function releaseClaims(
   await sql`select figi_private.release_claims(${claimant}, ${types}::text[], ${values}::text[], ${reason})`
 }
 
-/** Records the answers of one API request, received so many milliseconds ago, in one transaction. */
+/** Records the answers of one API request, asked for so many milliseconds ago, in one transaction. */
 export async function recordAnswers(sql: Sql, answers: readonly Answer[], ageMs: number): Promise<void> {
   await sql`
     select figi_private.record_answers(${JSON.stringify(answers)}::text::jsonb, ${ageMs} * interval '1 millisecond')`

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import DataLoader from 'dataloader'
 import type { RateLimit } from '../config.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { Budget } from '../openfigi/budget.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
 import type { Sql } from './connect.ts'
@@ -35,19 +36,34 @@ export interface SharedBudgetOptions {
   readonly onWait?: ((milliseconds: number) => void) | undefined
 }
 
+interface Slot {
+  readonly waitMs: number
+  readonly lateMs: number
+}
+
 /** The budget that all processes on one database share, kept in figi_private.api_budgets by the database's clock. */
 export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): SharedBudget {
   const { name, limit, queryTimeoutMs = queryDeadlineMs } = options
   const window = `${limit.windowMs} milliseconds`
   const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
 
-  /** Slots that are asked for together are reserved in one query: how long to wait for each. */
-  const slots = new DataLoader<true, number>(
+  // The first one has to connect.
+  let usualMs = Number.POSITIVE_INFINITY
+
+  /**
+   * Slots that are asked for together are reserved in one query. Where that takes longer than the last one did, by so much is
+   * what it tells late: the process was stopped, or the machine slept.
+   */
+  const slots = new DataLoader<true, Slot>(
     async (asked) => {
+      const askedAt = monotonicNow()
       const rows = await ask(sql<{ ms: number }[]>`
         select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
         from generate_series(1, ${asked.length})`)
-      return rows.map((row) => row.ms)
+      const tookMs = monotonicNow() - askedAt
+      const lateMs = Math.max(tookMs - usualMs, 0)
+      usualMs = tookMs
+      return rows.map((row) => ({ waitMs: row.ms, lateMs }))
     },
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
   )
@@ -67,13 +83,15 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     signal: AbortSignal | undefined,
     mayBeLate: boolean,
   ): Promise<'at once' | 'waited' | 'passed'> {
-    const waitMs = await slots.load(true)
-    if (waitMs <= 0) return 'at once'
-    const dueAt = performance.now() + waitMs
-    await sleepFor(waitMs, signal)
-    if ((await blocks.load(true)) > 0) return 'passed'
-    const isInTime = mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
-    return isInTime ? 'waited' : 'passed'
+    const { waitMs, lateMs } = await slots.load(true)
+    const dueAt = monotonicNow() + waitMs - lateMs
+    if (waitMs > 0) {
+      await sleepFor(waitMs, signal)
+      if ((await blocks.load(true)) > 0) return 'passed'
+    }
+    const isInTime = mayBeLate || monotonicNow() - dueAt <= latestMs(limit.windowMs)
+    if (!isInTime) return 'passed'
+    return waitMs > 0 ? 'waited' : 'at once'
   }
 
   async function acquire(signal?: AbortSignal): Promise<void> {

@@ -1,8 +1,8 @@
 import { OpenFigiPayloadTooLargeError } from '../errors/openfigi_payload_too_large_error.ts'
 import { OpenFigiRequestError } from '../errors/openfigi_request_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import type { Answer } from './answer_schema.ts'
 import { isOutage } from './outage.ts'
+import type { AskedAnswer } from './send_jobs.ts'
 
 /** No answer: this part of the round failed. Nothing is known, and nothing about the identifier is wrong. */
 export interface Failed {
@@ -12,7 +12,7 @@ export interface Failed {
 
 export interface PartsOptions<Item> {
   /** Sends one part; the answers are in the order of its items. */
-  readonly send: (part: readonly Item[], signal: AbortSignal) => Promise<Answer[]>
+  readonly send: (part: readonly Item[], signal: AbortSignal) => Promise<AskedAnswer[]>
   /** The most items in a part. Lowered here when the server finds a part too large, for whoever shares the object. */
   readonly limit: { jobsPerRequest: number }
   /** How many parts are under way at once. */
@@ -29,8 +29,8 @@ export interface PartsOptions<Item> {
 export async function answerInParts<Item>(
   items: readonly Item[],
   { send, limit, concurrency, round }: PartsOptions<Item>,
-): Promise<(Answer | Failed)[]> {
-  const results = new Map<number, Answer | Failed>()
+): Promise<(AskedAnswer | Failed)[]> {
+  const results = new Map<number, AskedAnswer | Failed>()
   const parts = [[...items.entries()]]
 
   const takePart = () => {
@@ -40,7 +40,7 @@ export async function answerInParts<Item>(
     return part.slice(0, size)
   }
 
-  const settle = (part: [number, Item][], resultOf: (index: number) => Answer | Failed) => {
+  const settle = (part: [number, Item][], resultOf: (index: number) => AskedAnswer | Failed) => {
     for (const [index, [place]] of part.entries()) results.set(place, resultOf(index))
   }
 
@@ -51,7 +51,7 @@ export async function answerInParts<Item>(
         part.map(([, item]) => item),
         round.signal,
       )
-      settle(part, (index) => answers[index] as Answer)
+      settle(part, (index) => answers[index] as AskedAnswer)
     } catch (error) {
       if (isAboutTheJobs(error) && part.length === 1) {
         settle(part, () => ({ kind: 'error', message: error.message }))

@@ -20,7 +20,7 @@ export interface Circuit {
 
 /** Keeps a dead API from being hammered: shared by all that one OpenFIGI object sends. */
 export function createCircuit({ failures, halfOpenAfterMs }: CircuitOptions): Circuit {
-  let retryAt = 0
+  let retryAt = Number.NEGATIVE_INFINITY
   let lastOutage: unknown
 
   const breaker = circuitBreaker(
@@ -33,17 +33,23 @@ export function createCircuit({ failures, halfOpenAfterMs }: CircuitOptions): Ci
       const isAnswer = error instanceof PgfigiError && 'status' in error
       return breaker.state === CircuitState.HalfOpen && !isAnswer
     }),
-    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: halfOpenAfterMs },
+    // It would wait by the clock of the day, which jumps: when it may probe is told below.
+    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: Number.NEGATIVE_INFINITY },
   )
   breaker.onBreak(() => {
-    retryAt = Date.now() + halfOpenAfterMs
+    retryAt = performance.now() + halfOpenAfterMs
   })
 
-  const unavailable = () =>
-    new OpenFigiUnavailableError(Math.max(retryAt - Date.now(), 0), new Date(retryAt), { cause: lastOutage })
+  const isOpen = () => breaker.state === CircuitState.Open && performance.now() < retryAt
+
+  const unavailable = () => {
+    const waitMs = Math.max(retryAt - performance.now(), 0)
+    return new OpenFigiUnavailableError(waitMs, new Date(Date.now() + waitMs), { cause: lastOutage })
+  }
 
   return {
     async run(run, signal) {
+      if (isOpen()) throw unavailable()
       try {
         // cockatiel lets the others wait for the probe, and that wait does not hear their signals.
         return await orAborted(

@@ -1,9 +1,10 @@
 import { isAway } from '../database/faults.ts'
 import type { Answer } from '../database/requests.ts'
+import { monotonicNow } from '../monotonic.ts'
 
 interface Batch {
   readonly answers: readonly Answer[]
-  readonly receivedAt: number
+  readonly askedAt: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -25,9 +26,9 @@ export class Recorder {
   }
 
   /** Resolves when the whole answer is committed. */
-  record(answers: readonly Answer[], receivedAt: number): Promise<void> {
+  record(answers: readonly Answer[], askedAt: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ answers, receivedAt, resolve, reject })
+      this.#waiting.push({ answers, askedAt, resolve, reject })
       this.#loop ??= this.#run()
     })
   }
@@ -48,8 +49,8 @@ export class Recorder {
   }
 
   async #write(batches: readonly Batch[]): Promise<void> {
-    const oldest = Math.min(...batches.map((batch) => batch.receivedAt))
+    const oldest = Math.min(...batches.map((batch) => batch.askedAt))
     const answers = batches.flatMap((batch) => batch.answers)
-    await this.#recordAnswers(answers, performance.now() - oldest)
+    await this.#recordAnswers(answers, monotonicNow() - oldest)
   }
 }

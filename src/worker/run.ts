@@ -5,10 +5,11 @@ import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
+import { requireFit, requireSettings, watchFitness } from './fitness.ts'
 import { startPool, type WorkerPool } from './pool.ts'
 
 export interface RunningWorker {
-  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after. */
+  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after, such as a schema of a newer pgfigi. */
   readonly ended: Promise<void>
   /** Claims no more, lets requests under way end for some seconds, gives the rest back. */
   stop(): Promise<void>
@@ -19,9 +20,13 @@ const countingConnections = 3
 
 const restartPauseMs = 1_000
 
+/** As often as it says that it lives. */
+const fitnessEveryMs = 5_000
+
 /**
- * Runs the tasks and the crontab on the database, until it is stopped. graphile-worker ends by itself where the database
- * goes away in the moment in which it completes a job: it is then started again.
+ * Runs the tasks and the crontab on the database, until it is stopped, or the database becomes one that it must not work on.
+ * graphile-worker ends by itself where the database goes away in the moment in which it completes a job: it is then
+ * started again.
  */
 export async function startWorker(
   config: Config,
@@ -33,15 +38,20 @@ export async function startWorker(
   await requireDirectConnection(url)
   const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
   const counting = workerCounting(sql, logger)
-  const start = () => startPool(config, url, logger, { ...options, counting })
+  const start = async () => {
+    await requireFit(sql)
+    return startPool(config, url, logger, { ...options, counting })
+  }
   const endCounting = async () => {
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let pool = await start().catch(async (error) => {
-    await endCounting()
-    throw explained(error)
-  })
+  let pool = await requireSettings(sql)
+    .then(start)
+    .catch(async (error) => {
+      await endCounting()
+      throw explained(error)
+    })
 
   async function startAgain(): Promise<WorkerPool | null> {
     for (;;) {
@@ -67,7 +77,20 @@ export async function startWorker(
     }
   }
 
-  const ended = supervise().finally(endCounting)
+  async function stopWhereUnfit(): Promise<void> {
+    try {
+      await watchFitness(() => requireFit(sql), fitnessEveryMs, stopping.signal)
+    } catch (error) {
+      logger.error({}, 'The worker stops: it must not go on with this database')
+      stopping.abort()
+      await pool.stop()
+      throw error
+    }
+  }
+
+  const ended = Promise.all([supervise(), stopWhereUnfit()])
+    .then(() => {})
+    .finally(endCounting)
   ended.catch(() => {})
   return {
     ended,

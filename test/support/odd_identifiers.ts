@@ -57,7 +57,7 @@ const damage: fc.Arbitrary<(text: string) => string> = fc.oneof(
 )
 
 /** Identifiers, whole or with up to three damages. */
-export const damagedIdentifier = fc
+const damagedIdentifier = fc
   .tuple(seed, fc.array(damage, { maxLength: 3 }))
   .map(([text, damages]) => damages.reduce((before, change) => change(before), text))
 
