@@ -120,7 +120,10 @@ test('of a dump what is no row of ours is rejected, each by itself, and the othe
     })
     await importer.take(sourceOf(Buffer.from(`${lines.join('\n')}\n`)))
     await importer.finish()
-    assert.equal(reasons.filter((reason) => /"T100[1-3]"/.test(reason)), [])
+    assert.equal(
+      reasons.filter((reason) => /"T100[1-3]"/.test(reason)),
+      [],
+    )
     const rows = await sql`select identifier_value, ticker from public.security_mappings order by 1`
     const expected = good.map(({ identifier_value, ticker }) => ({ identifier_value, ticker }))
     assert.equal(
