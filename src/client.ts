@@ -102,9 +102,8 @@ export class OpenFIGIClient implements AsyncDisposable {
 
   /** The mapping of one identifier. Bad input is a row of status invalid; what cannot be asked now is a miss with its error. */
   async resolve(input: Input, options: ResolveOptions = {}): Promise<Resolution> {
-    const { type, value } = typeof input === 'object' && input !== null ? input : { type: null, value: input }
-    const asked = String(value)
-    const identifier = type === null ? identify(asked) : normalizeIdentifier(String(type), asked)
+    const { type, value: asked } = askedIn(input)
+    const identifier = type === null ? identify(asked) : normalizeIdentifier(type, asked)
     if (!identifier) {
       this.#count(isType(type) ? type : 'unknown', 'invalid', 'process')
       return { ...unresolved({ type, value: asked }, 'invalid'), input: asked, error: null }
@@ -213,7 +212,7 @@ export class OpenFIGIClient implements AsyncDisposable {
     input: { type: IdentifierType; value: string },
     options: ResolveOptions,
   ): Promise<string | null> {
-    const identifier = normalizeIdentifier(input.type, String(input.value))
+    const identifier = normalizeIdentifier(input.type, askedIn(input).value)
     if (!identifier) {
       this.#count(input.type, 'invalid', 'process')
       return null
@@ -321,6 +320,17 @@ export class OpenFIGIClient implements AsyncDisposable {
   #needsDatabase(): ClientDatabase {
     if (this.#database) return this.#database
     throw new Error('This client was made with enableCache: false and has no database')
+  }
+}
+
+/** What is asked for, whatever a caller without types hands in: what cannot be read as a text is no identifier. */
+function askedIn(input: unknown): { readonly type: string | null; readonly value: string } {
+  try {
+    if (typeof input !== 'object' || input === null) return { type: null, value: String(input) }
+    const { type, value } = input as { type?: unknown; value?: unknown }
+    return { type: type == null ? null : String(type), value: String(value) }
+  } catch {
+    return { type: null, value: `[${typeof input}]` }
   }
 }
 

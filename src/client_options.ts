@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
-import { type Config, type Environment, parseConfig, readEnvironment } from './config.ts'
+import { type Config, parseConfig, readEnvironment } from './config.ts'
+import { ConfigError } from './errors/config_error.ts'
 import type { Logger } from './log.ts'
 
 /** Options of the client. Each also has an environment variable, named beside it; the option goes first. */
@@ -56,28 +57,89 @@ export interface OpenFIGIClientOptions {
   readonly dispatcher?: Dispatcher | undefined
 }
 
-/** The settings of a client: its options over the environment and `.env`, parsed by the same rules. */
-export function configOf(options: OpenFIGIClientOptions): Config {
-  const given: Environment = {
-    DATABASE_URL: options.dbUrl,
-    DATABASE_READ_URL: options.dbReadUrl,
-    DATABASE_DIRECT_URL: options.dbDirectUrl,
-    OPENFIGI_API_KEY: options.apiKey,
-    OPENFIGI_API_URL: options.apiUrl,
-    OPENFIGI_CACHE_MAX_AGE_DAYS: options.cacheMaxAgeDays?.toString(),
-    OPENFIGI_RATE_LIMIT: options.rateLimit,
-    OPENFIGI_JOBS_PER_REQUEST: options.jobsPerRequest?.toString(),
-    OPENFIGI_LISTING_PREFERENCE: options.listingPreference,
-    OPENFIGI_TIMEOUT_MS: options.timeoutMs?.toString(),
-    PGFIGI_HOME: options.home,
-    PGFIGI_MAX_CONNECTIONS: options.maxConnections?.toString(),
-    PGFIGI_IDLE_TIMEOUT_SECONDS: options.idleTimeoutSeconds?.toString(),
-    PGFIGI_CONNECTION_LIFETIME_SECONDS: options.connectionLifetimeSeconds?.toString(),
-    PGFIGI_PREPARE: options.prepare?.toString(),
-    PGFIGI_QUERY_TIMEOUT_MS: options.queryTimeoutMs?.toString(),
-    PGFIGI_CACHE_IN_PROCESS: options.cacheInProcess?.toString(),
-    PGFIGI_MAX_REPLICA_LAG_SECONDS: options.maxReplicaLagSeconds?.toString(),
-  }
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  return parseConfig({ ...readEnvironment(), ...set })
+/** Each option with the variable that it goes before; null where there is none. */
+const variables = {
+  apiKey: 'OPENFIGI_API_KEY',
+  dbUrl: 'DATABASE_URL',
+  dbReadUrl: 'DATABASE_READ_URL',
+  dbDirectUrl: 'DATABASE_DIRECT_URL',
+  cacheMaxAgeDays: 'OPENFIGI_CACHE_MAX_AGE_DAYS',
+  enableCache: null,
+  apiUrl: 'OPENFIGI_API_URL',
+  rateLimit: 'OPENFIGI_RATE_LIMIT',
+  jobsPerRequest: 'OPENFIGI_JOBS_PER_REQUEST',
+  listingPreference: 'OPENFIGI_LISTING_PREFERENCE',
+  timeoutMs: 'OPENFIGI_TIMEOUT_MS',
+  home: 'PGFIGI_HOME',
+  maxConnections: 'PGFIGI_MAX_CONNECTIONS',
+  idleTimeoutSeconds: 'PGFIGI_IDLE_TIMEOUT_SECONDS',
+  connectionLifetimeSeconds: 'PGFIGI_CONNECTION_LIFETIME_SECONDS',
+  prepare: 'PGFIGI_PREPARE',
+  queryTimeoutMs: 'PGFIGI_QUERY_TIMEOUT_MS',
+  cacheInProcess: 'PGFIGI_CACHE_IN_PROCESS',
+  maxReplicaLagSeconds: 'PGFIGI_MAX_REPLICA_LAG_SECONDS',
+  maxKept: null,
+  logger: null,
+  dispatcher: null,
+} as const satisfies Record<keyof OpenFIGIClientOptions, string | null>
+
+/** The names of all options. */
+export const optionNames = Object.keys(variables) as (keyof OpenFIGIClientOptions)[]
+
+const mostKept = 10_000_000
+const isCount = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= mostKept
+const has = (value: unknown, method: string) =>
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as Record<string, unknown>)[method] === 'function'
+
+/** What is wrong with an option that has no variable; TypeScript knows, others do not. */
+const problems: Readonly<Partial<Record<keyof OpenFIGIClientOptions, (value: unknown) => string | null>>> = {
+  enableCache: (value) => (typeof value === 'boolean' ? null : 'must be true or false'),
+  maxKept: (value) => (isCount(value) ? null : `must be a whole number from 0 to ${mostKept}`),
+  logger: (value) =>
+    ['debug', 'info', 'warn', 'error'].every((method) => has(value, method))
+      ? null
+      : 'must be a logger like pino',
+  dispatcher: (value) => (has(value, 'dispatch') ? null : 'must be an undici dispatcher'),
 }
+
+/**
+ * The settings of a client: its options over the environment and `.env`, parsed by the same rules. Throws a ConfigError that
+ * names every option and variable that cannot be used.
+ */
+export function configOf(options: OpenFIGIClientOptions): Config {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ConfigError(['The options of a client must be an object, such as { dbUrl: ... }'])
+  const faults: string[] = []
+  const given: Record<string, string> = {}
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) continue
+    const variable = Object.hasOwn(variables, name) ? variables[name as keyof typeof variables] : undefined
+    if (variable === undefined) faults.push(`${shownName(name)} is no option of a client`)
+    else if (variable !== null) {
+      if (['string', 'number', 'boolean'].includes(typeof value)) given[variable] = String(value)
+      else faults.push(`${name} must be a text, a number, or true or false`)
+    } else {
+      const problem = problems[name as keyof typeof variables]?.(value) ?? null
+      if (problem !== null) faults.push(`${name} ${problem}`)
+    }
+  }
+  return withFaults(faults, () => parseConfig({ ...readEnvironment(), ...given }))
+}
+
+/** What `work` gives, unless there are faults already or it finds some: then all of them are thrown together. */
+function withFaults<T>(faults: readonly string[], work: () => T): T {
+  let result: { readonly value: T } | null = null
+  let others: readonly string[] = []
+  try {
+    result = { value: work() }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    others = error.faults
+  }
+  if (result === null || faults.length > 0) throw new ConfigError([...faults, ...others])
+  return result.value
+}
+
+const shownName = (name: string) => JSON.stringify(name.slice(0, 40))

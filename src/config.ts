@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parse } from 'dotenv'
 import { z } from 'zod'
 import { forWriting } from './database/server_urls.ts'
+import { isUsableUrl } from './database/usable_url.ts'
 import { ConfigError } from './errors/config_error.ts'
 import { InvalidSettingError } from './errors/invalid_setting_error.ts'
 import { parseApiUrl } from './openfigi/api_url.ts'
@@ -67,7 +68,7 @@ export interface Config {
   readonly logLevel: LogLevel
 }
 
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /** Where the embedded database lives unless PGFIGI_HOME says otherwise. */
@@ -81,16 +82,9 @@ const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 const databaseUrl = z
   .string()
   .refine(
-    isDatabaseUrl,
-    'must be a URL such as postgres://user@host:5432/database, with :password after the user; what has a meaning in URLs must be percent-encoded there (@ is %40, / is %2F)',
+    isUsableUrl,
+    'must be a URL such as postgres://user@host:5432/database, with :password after the user, without blanks; what has a meaning in URLs must be percent-encoded there (@ is %40, / is %2F)',
   )
-
-/** One of several servers (`a:5432,b:5432`) is one where it is with each of them alone. */
-function isDatabaseUrl(text: string): boolean {
-  const [, before = '', hosts = '', after = ''] =
-    /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text) ?? []
-  return before !== '' && hosts.split(',').every((host) => URL.canParse(`${before}${host}${after}`))
-}
 
 const wholeNumber = (from: number, to: number, what: string) =>
   z
@@ -153,8 +147,8 @@ const environmentSchema = z.object({
   PGFIGI_PAGE_PASSWORD: z
     .string()
     .refine(
-      (password) => password.trim().length >= leastSecret && password.length <= 1000,
-      `must have at least ${leastSecret} characters, blanks around them not counted, and no more than 1000`,
+      (password) => password.trim().length >= leastSecret && /^\P{Cc}{1,1000}$/u.test(password),
+      `must have at least ${leastSecret} characters, blanks around them not counted, no more than 1000, and no line breaks`,
     )
     .optional(),
   PGFIGI_PAGE_TOKEN: z
@@ -164,13 +158,19 @@ const environmentSchema = z.object({
       `must have at least ${leastSecret} characters, no more than 1000, and no blanks or line breaks`,
     )
     .optional(),
-  PGFIGI_HOME: z.string().optional(),
+  PGFIGI_HOME: z
+    .string()
+    .refine((path) => !/\p{Cc}/u.test(path), 'must be the path of a folder, without line breaks')
+    .optional(),
   LOG_LEVEL: z
     .string()
     .default('info')
     .transform((level) => level.toLowerCase())
     .pipe(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`)),
 })
+
+/** The names of all settings. */
+export const settingNames: readonly string[] = Object.keys(environmentSchema.shape)
 
 /** The rate limit in the form `25/7s`, `25/1400ms` or `25/1m`. */
 export function parseRateLimit(text: string): RateLimit {

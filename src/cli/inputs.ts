@@ -2,8 +2,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { UsageError } from './usage_error.ts'
 
-/** No identifier is longer; of a longer line (a file that is no list) the beginning is kept. */
+/** No identifier is longer; of a longer line (a file that is no list) the beginning is kept, and marked so that it is none. */
 const longestLine = 10_000
+const cutMark = '…'
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
@@ -18,7 +19,8 @@ export async function* linesOf(stream: Readable, signal: AbortSignal): AsyncGene
   let rest = ''
   for await (const chunk of stream as AsyncIterable<string>) {
     const lines = (rest + chunk).split(/\r\n|\n|\r/)
-    rest = (lines.pop() ?? '').slice(0, longestLine)
+    const last = lines.pop() ?? ''
+    rest = last.length > longestLine ? `${last.slice(0, longestLine)}${cutMark}` : last
     yield* lines
   }
   if (rest !== '') yield rest

@@ -31,6 +31,10 @@ const remedies: Readonly<Record<string, string>> = {
   '42501': 'The role in DATABASE_URL lacks a right: see "Rights" in the README for the grants.',
   '42883': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42P01': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
+  '22007':
+    'The database has a setting that cannot be read, pgfigi.cache_max_age most likely: set it right (alter database ... set pgfigi.cache_max_age to ...) or reset it; pgfigi health names it.',
+  '22008':
+    'The database has a setting that is out of range, pgfigi.cache_max_age most likely: set it right (alter database ... set pgfigi.cache_max_age to ...) or reset it; pgfigi health names it.',
   '3F000': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42703': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42704': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',

@@ -1,4 +1,6 @@
 import { ImportError } from '../errors/import_error.ts'
+import { problemOfRow } from './dump_row.ts'
+import { jsonOfLine } from './json_of_line.ts'
 import { LongLines, linesOf } from './lines.ts'
 import { type DumpRow, type Item, type ReadOptions, type Reject, reject } from './records.ts'
 import type { Source } from './source.ts'
@@ -29,19 +31,19 @@ export async function* readDump(source: Source, options: ReadOptions): AsyncGene
 }
 
 function rowOf(text: string, place: DumpRow['place']): DumpRow | Reject {
-  let value: Record<string, unknown>
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    return reject(place, `it is no JSON: ${(error as Error).message}`, text)
-  }
+  const line = jsonOfLine(text)
+  if ('problem' in line) return reject(place, line.problem, text)
+  const value = line.value as Record<string, unknown> | null
   // What jsonb cannot hold would fail the whole batch.
   if (/\\u(0000|d[89a-f])/i.test(JSON.stringify(value)))
     return reject(place, 'it has a character that cannot be stored', text)
   for (const table of tables) {
     const row = value?.[table]
     if (typeof row === 'object' && row !== null && !Array.isArray(row)) {
-      return { kind: 'dump', table, row: row as DumpRow['row'], place }
+      const problem = problemOfRow(table, row as DumpRow['row'])
+      return problem === null
+        ? { kind: 'dump', table, row: row as DumpRow['row'], place }
+        : reject(place, problem, text)
     }
   }
   return reject(place, `it is a row of neither ${tables.join(' nor ')}`, text)

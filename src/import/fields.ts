@@ -1,3 +1,5 @@
+import { ownCopy } from './own_copy.ts'
+
 /** What a column or a key can mean to us. */
 export type Field = keyof typeof names
 
@@ -72,13 +74,15 @@ const meanings = new Map<string, Meaning>(
 const known = new Map<string, Meaning | null>()
 const mostKnown = 10_000
 
+const longestName = 60
+
 /** What a column or key is called means to us; null where nothing. */
 export function meaningOf(name: string): Meaning | null {
+  if (name.length > longestName) return null
   const found = known.get(name)
   if (found !== undefined) return found
-  const meaning =
-    name.length > 60 ? null : (meanings.get(name.toLowerCase().replace(/[^a-z0-9]/g, '')) ?? null)
-  if (known.size < mostKnown) known.set(name, meaning)
+  const meaning = meanings.get(name.toLowerCase().replace(/[^a-z0-9]/g, '')) ?? null
+  if (known.size < mostKnown) known.set(ownCopy(name), meaning)
   return meaning
 }
 
@@ -106,11 +110,13 @@ export function fieldsOf(object: Readonly<Record<string, unknown>>): Fields {
 /** What each column means to us; null where nothing, or what a better named one means already. */
 export function fieldsOfColumns(names: readonly string[]): (Field | null)[] {
   const meanings = names.map(meaningOf)
-  return meanings.map((meaning, column) => {
-    if (meaning === null) return null
-    const isBetter = (other: Meaning | null, place: number) =>
-      other?.field === meaning.field &&
-      (other.rank < meaning.rank || (other.rank === meaning.rank && place < column))
-    return meanings.some(isBetter) ? null : meaning.field
-  })
+  const best = new Map<Field, Meaning & { readonly column: number }>()
+  for (const [column, meaning] of meanings.entries()) {
+    if (meaning === null) continue
+    const before = best.get(meaning.field)
+    if (before === undefined || meaning.rank < before.rank) best.set(meaning.field, { ...meaning, column })
+  }
+  return meanings.map((meaning, column) =>
+    meaning !== null && best.get(meaning.field)?.column === column ? meaning.field : null,
+  )
 }

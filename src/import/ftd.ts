@@ -2,10 +2,11 @@ import { normalizeCusip } from '../identifiers.ts'
 import { type DelimitedRecord, recordsOf } from './delimited.ts'
 import { nextDay, parseDay } from './instants.ts'
 import { type Lines, LongLines, linesOf } from './lines.ts'
+import { ownCopy } from './own_copy.ts'
 import { type Item, type ReadOptions, reject, shown } from './records.ts'
 import type { Source } from './source.ts'
 import { textOf } from './text.ts'
-import { storable } from './verdict.ts'
+import { isTicker, storable } from './verdict.ts'
 
 const head = /^\s*"?settlement date"?\s*([|,])/i
 
@@ -84,12 +85,13 @@ class FtdReader {
     if (placeholder.test(ticker)) {
       return reject(place, `${shown(ticker)} is the SEC's own placeholder, not a ticker`, text)
     }
+    if (!isTicker(ticker)) return reject(place, `${shown(ticker)} is no ticker`, text)
     const name = storable(rawName)
     return {
       kind: 'sighting',
       type: 'CUSIP',
       value,
-      ticker,
+      ticker: ownCopy(ticker),
       from,
       until: nextDay(from),
       heldAt: null,

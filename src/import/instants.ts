@@ -1,3 +1,5 @@
+import { ownCopy } from './own_copy.ts'
+
 const day = 86_400_000
 
 /** Year, month and day, with hyphens or without; then perhaps a time, then perhaps a zone. */
@@ -19,17 +21,21 @@ const latest = Date.UTC(10_000, 0, 1)
 export function parseInstant(raw: unknown): number | null {
   if (typeof raw === 'number') return within(instantOf(String(raw)))
   if (typeof raw !== 'string') return null
+  if (raw.length > longest) return null
   const known = parsed.get(raw)
   if (known !== undefined) return known
   const instant = within(instantOf(raw.trim()))
   if (parsed.size >= mostParsed) parsed.clear()
-  parsed.set(raw, instant)
+  parsed.set(ownCopy(raw), instant)
   return instant
 }
 
 /** Files repeat their dates. */
 const parsed = new Map<string, number | null>()
 const mostParsed = 2_000
+
+/** Longer is no date, whatever blanks are around it. */
+const longest = 100
 
 const within = (instant: number | null) =>
   instant !== null && instant >= earliest && instant < latest ? instant : null
@@ -48,8 +54,9 @@ function instantOf(text: string): number | null {
   if (parts === null) return null
   const [, year, month, dayOfMonth, hour, minute, second, fraction, zone] = parts
   const instant = utcOf([year, month, dayOfMonth, hour, minute, second])
-  if (instant === null) return null
-  return instant + Math.floor(Number(`0.${fraction ?? 0}`) * 1000) - offsetOf(zone)
+  const offset = offsetOf(zone)
+  if (instant === null || offset === null) return null
+  return instant + Math.floor(Number(`0.${fraction ?? 0}`) * 1000) - offset
 }
 
 /** Null where Date would quietly take the 31st of February for the 3rd of March. */
@@ -63,10 +70,12 @@ function utcOf(parts: readonly (string | undefined)[]): number | null {
   return year >= 1900 && isThatDay && hour < 24 && minute < 60 && second < 60 ? instant : null
 }
 
-/** Milliseconds east of UTC. */
-function offsetOf(zone: string | undefined): number {
+/** Milliseconds east of UTC; null where no clock is so far from it. */
+function offsetOf(zone: string | undefined): number | null {
   const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(zone ?? '')
   if (parts === null) return 0
-  const minutes = Number(parts[2]) * 60 + Number(parts[3] ?? 0)
+  const [hours, rest] = [Number(parts[2]), Number(parts[3] ?? 0)]
+  if (hours > 15 || rest > 59) return null
+  const minutes = hours * 60 + rest
   return (parts[1] === '-' ? -minutes : minutes) * 60_000
 }

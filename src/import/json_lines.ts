@@ -1,4 +1,5 @@
 import { fieldsOf } from './fields.ts'
+import { jsonOfLine } from './json_of_line.ts'
 import { LongLines, linesOf } from './lines.ts'
 import { type Item, type ReadOptions, reject } from './records.ts'
 import { hasIdentifier, type SightingMaker } from './sightings.ts'
@@ -27,12 +28,9 @@ function itemsOf(
   origin: Parameters<SightingMaker['ofObject']>[1],
   maker: SightingMaker,
 ): Item[] {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    return [reject(origin.place, `it is no JSON: ${(error as Error).message}`, text)]
-  }
+  const line = jsonOfLine(text)
+  if ('problem' in line) return [reject(origin.place, line.problem, text)]
+  const { value } = line
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return maker.ofObject(value, origin)
   const entries = Object.entries(value)

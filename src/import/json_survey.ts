@@ -1,5 +1,6 @@
 import { ImportError } from '../errors/import_error.ts'
 import { type Fields, fieldsOf, meaningOf } from './fields.ts'
+import { jsonOfLine } from './json_of_line.ts'
 import { scalarOf, tokensOf } from './json_tokens.ts'
 import { hasIdentifier, identifierOf } from './sightings.ts'
 import type { Source } from './source.ts'
@@ -86,9 +87,10 @@ class Surveyor {
   }
 }
 
-/** Two lines that each are, or seem to be, an object. */
+/** A line that is an object and more behind it, or two that seem to be objects. */
 async function looksLikeLines(source: Source): Promise<boolean> {
   const lines = (await beginningOf(source)).split(/\r\n|\n|\r/).filter((line) => line.trim() !== '')
   const [first = '', second = ''] = lines
-  return /^\s*\{/.test(first) && /^\s*\{/.test(second)
+  if (!/^\s*\{/.test(first)) return false
+  return /^\s*\{/.test(second) || (second !== '' && 'value' in jsonOfLine(first))
 }

@@ -1,11 +1,9 @@
 import { jsonParser, type Token } from 'stream-json/core/parser.js'
 import { ImportError } from '../errors/import_error.ts'
+import { deepest } from './json_of_line.ts'
 import { ShortStrings } from './json_short_strings.ts'
 
 export type { Token }
-
-/** Deeper than any answer of OpenFIGI's by far. */
-const deepest = 64
 
 /**
  * The tokens of JSON values one after the other, as many at a time as a piece of text holds: a pipeline of streams would

@@ -1,6 +1,7 @@
 import type { SightingRow } from '../database/sightings.ts'
 import type { IdentifierType } from '../identifiers.ts'
 import type { ListingPreference } from '../openfigi/markets.ts'
+import { ownCopy } from './own_copy.ts'
 
 /** One statement of a source: the identifier had this ticker. */
 export interface Sighting extends SightingRow {
@@ -58,7 +59,7 @@ export function reject(place: Place, reason: string, text: string): Reject {
     kind: 'reject',
     place,
     reason,
-    text: text.length > longestText ? `${text.slice(0, longestText)}...` : text,
+    text: text.length > longestText ? `${ownCopy(text.slice(0, longestText))}...` : ownCopy(text),
   }
 }
 

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { ImportError } from '../errors/import_error.ts'
 import { cannotRead } from './cannot_read.ts'
+import { requireProportion } from './proportion.ts'
 import { unreadable } from './unreadable.ts'
 import { zipEntries } from './zip.ts'
 
@@ -73,6 +74,8 @@ async function sourcesOf(
   if (path === '-') return sourcesIn(await spooled(stdin), 'stdin')
   const kind = await stat(path)
   if (kind.isFile()) return sourcesIn(path, path)
+  if (kind.isCharacterDevice() || kind.isBlockDevice())
+    throw new ImportError(path, 'is a device: a file, a folder, a pipe, or - for stdin is needed.')
   if (!kind.isDirectory()) return sourcesIn(await spooled(createReadStream(path)), path)
   const files = await filesIn(path)
   if (files.length === 0) throw new ImportError(path, 'is a folder without files.')
@@ -102,7 +105,14 @@ async function sourcesIn(path: string, name: string): Promise<Source[]> {
   const magic = await firstBytes(path)
   if (magic === '504b0304' || magic === '504b0506') return zipEntries(path, name)
   const isGzip = magic.startsWith('1f8b')
-  return [{ name, size, modifiedAt, bytes: (onBytes) => bytesOf(path, name, isGzip, onBytes) }]
+  return [
+    {
+      name,
+      size,
+      modifiedAt,
+      bytes: (onBytes) => bytesOf(path, { name, size, modifiedAt, isGzip }, onBytes),
+    },
+  ]
 }
 
 async function firstBytes(path: string): Promise<string> {
@@ -115,22 +125,35 @@ async function firstBytes(path: string): Promise<string> {
   }
 }
 
+/** A file as it was when it was opened. */
+interface File {
+  readonly name: string
+  readonly size: number
+  readonly modifiedAt: number
+  readonly isGzip: boolean
+}
+
 async function* bytesOf(
   path: string,
-  name: string,
-  isGzip: boolean,
+  { name, size, modifiedAt, isGzip }: File,
   onBytes: (count: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
   const file = createReadStream(path, { highWaterMark: chunkSize })
   const stream = isGzip ? file.pipe(createGunzip({ chunkSize })) : file
   if (isGzip) file.once('error', (error) => stream.destroy(error))
   let told = 0
+  let unpacked = 0
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       onBytes(file.bytesRead - told)
       told = file.bytesRead
+      unpacked += chunk.length
+      if (isGzip) requireProportion(name, unpacked, told)
       yield chunk
     }
+    const now = await stat(path)
+    if (now.size !== size || now.mtimeMs !== modifiedAt)
+      throw new ImportError(name, 'has changed while it was read: do the same again once it is whole.')
   } catch (error) {
     throw cannotRead(name, error)
   } finally {

@@ -4,6 +4,7 @@ import { chooseListing, type Listing } from '../openfigi/listing.ts'
 import { listingColumns } from '../openfigi/listing_columns.ts'
 import type { ListingPreference } from '../openfigi/markets.ts'
 import { detailFields, type Fields, fieldsOf } from './fields.ts'
+import { ownCopy } from './own_copy.ts'
 import { shown } from './records.ts'
 
 /** What a record says of its identifier: a ticker, or (null) that there is none; or, as a text, why it says neither. */
@@ -85,15 +86,19 @@ function verdictOfTicker(raw: string): Verdict {
   if (noTicker.test(ticker) || noTickerInLowerCase.test(ticker)) {
     return `${shown(ticker)} is no ticker, and does not say that OpenFIGI knew none`
   }
-  if (ticker.length > longestTicker || /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\ufffd]/u.test(ticker))
-    return `${shown(ticker)} is no ticker`
-  return { ticker, details: null }
+  if (!isTicker(ticker)) return `${shown(ticker)} is no ticker`
+  return { ticker: ownCopy(ticker), details: null }
+}
+
+/** Whether a trimmed text can be a ticker: short, whole characters, and none that steers a terminal. */
+export function isTicker(text: string): boolean {
+  return text.length <= longestTicker && !/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\ufffd]/u.test(text)
 }
 
 function verdictOfList(list: readonly unknown[], context: Context): Verdict {
   if (list.length === 0) return negative
   const only = list[0]
-  if (list.length === 1 && !isListing(only)) return verdictOf(only, context)
+  if (list.length === 1 && !isListing(only) && !Array.isArray(only)) return verdictOf(only, context)
   if (list.every((element) => typeof element === 'string')) {
     return new Set(list).size === 1
       ? verdictOf(only, context)
@@ -158,7 +163,7 @@ export function storable(text: string): string {
   const trimmed =
     whole.length > longestDetail ? whole.slice(0, longestDetail).replace(/[\ud800-\udbff]$/, '') : whole
   return trimmed.isWellFormed() && !trimmed.includes('\0')
-    ? trimmed
+    ? ownCopy(trimmed)
     : trimmed.toWellFormed().replaceAll('\0', '')
 }
 

@@ -47,6 +47,9 @@ export function marketsOf(identifier: Identifier, preference: ListingPreference)
   return [...new Set(codes.filter((code) => code !== null))]
 }
 
+/** Of what is no entry: enough to find it, and too little of a URL that is there by mistake to hold its password. */
+const shown = 10
+
 /** OPENFIGI_LISTING_PREFERENCE (`US,home,any`): exchange codes and the words `home` and `any`; `any` is implied. */
 export function parseListingPreference(text: string): ListingPreference {
   const entries = text.split(',').map((entry) => entry.trim())
@@ -55,7 +58,7 @@ export function parseListingPreference(text: string): ListingPreference {
     if (/^[a-z0-9]{2}$/i.test(entry)) return entry.toUpperCase()
     throw new InvalidSettingError(
       'OPENFIGI_LISTING_PREFERENCE',
-      `must be a list such as US,home,any: ${JSON.stringify(entry.slice(0, 40))} is neither home, any nor an exchange code of two characters`,
+      `must be a list such as US,home,any: ${JSON.stringify(entry.slice(0, shown))} is neither home, any nor an exchange code of two characters`,
     )
   })
   const any = preference.indexOf('any')

@@ -2,46 +2,16 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
-import { crc32, deflateRawSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ImportError } from '../../src/errors/import_error.ts'
 import { openSources } from '../../src/import/source.ts'
 import { beginningOf } from '../../src/import/text.ts'
+import { zipOf } from '../support/zip_maker.ts'
 import { readPaths, withFolder } from './reading.ts'
 
 const cache = '{"037833100": "AAPL"}'
-
-/** A zip of deflated files: local headers, then the directory at the end. */
-function zipOf(files: Readonly<Record<string, string | Buffer>>): Buffer {
-  const locals: Buffer[] = []
-  const directory: Buffer[] = []
-  let offset = 0
-  for (const [name, text] of Object.entries(files)) {
-    const packed = deflateRawSync(text)
-    const common = Buffer.alloc(26)
-    common.writeUInt16LE(20, 0)
-    common.writeUInt16LE(0x0800, 2)
-    common.writeUInt16LE(8, 4)
-    common.writeUInt16LE((2020 - 1980) * 512 + 33, 8)
-    common.writeUInt32LE(crc32(text), 10)
-    common.writeUInt32LE(packed.length, 14)
-    common.writeUInt32LE(Buffer.byteLength(text), 18)
-    common.writeUInt16LE(Buffer.byteLength(name), 22)
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), packed])
-    const rest = Buffer.alloc(14)
-    rest.writeUInt32LE(offset, 10)
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, rest, Buffer.from(name)]))
-    locals.push(local)
-    offset += local.length
-  }
-  const end = Buffer.alloc(18)
-  end.writeUInt16LE(directory.length, 4)
-  end.writeUInt16LE(directory.length, 6)
-  end.writeUInt32LE(Buffer.concat(directory).length, 8)
-  end.writeUInt32LE(offset, 12)
-  return Buffer.concat([...locals, ...directory, Buffer.from('PK\x05\x06'), end])
-}
 
 test('plain, gzip and zip are told from the content; of a folder the files are read in the order of their names', () =>
   withFolder(async (folder) => {
@@ -115,7 +85,7 @@ test('what cannot be read is told in a sentence with its name', () =>
     await rejectsWith(read('none'), /none cannot be read: there is no such file/)
     await rejectsWith(read('cut'), /cut is cut off/)
     await rejectsWith(read('broken'), /broken cannot be unpacked/)
-    await rejectsWith(read('zip'), /zip is no whole zip file: it is cut off or damaged\.$/)
+    await rejectsWith(read('zip'), /zip is no whole zip file: it is cut off or damaged \(.+\)\.$/)
     await rejectsWith(read('empty'), /empty is a folder without files/)
   }))
 
@@ -145,7 +115,10 @@ test('what cannot be opened is told when it is read, and costs no other; links t
     }
     assert.is(results.length, 5)
     assert.is(results[0], 'none cannot be read: there is no such file.')
-    assert.is(results[1], 'inputs/cut.zip is no whole zip file: it is cut off or damaged.')
+    assert.match(
+      results[1] ?? '',
+      /^inputs\/cut\.zip is no whole zip file: it is cut off or damaged \(.+\)\.$/,
+    )
     assert.is(results[2], `good: ${cache}`)
     assert.is(results[3], 'inputs/link cannot be read: there is no such file.')
     assert.is(results[4], 'empty is a folder without files.')
