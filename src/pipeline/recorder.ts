@@ -1,4 +1,4 @@
-import { isAway } from '../database/faults.ts'
+import { isAway, isRefusal } from '../database/faults.ts'
 import type { Answer } from '../database/requests.ts'
 
 interface Batch {
@@ -39,17 +39,46 @@ export class Recorder {
         await this.#write(batches)
         for (const batch of batches) batch.resolve()
       } catch (error) {
-        if (isAway(error) || batches.length === 1) for (const batch of batches) batch.reject(error)
+        if (isAway(error)) for (const batch of batches) batch.reject(error)
         // One answer that cannot be written does not take the others along.
-        else for (const batch of batches) await this.#write([batch]).then(batch.resolve, batch.reject)
+        else for (const batch of batches) await this.#writeApart(batch).then(batch.resolve, batch.reject)
       }
     }
     this.#loop = null
   }
 
-  async #write(batches: readonly Batch[]): Promise<void> {
+  /** Down to the answer that the database refuses, which is recorded as an error: else its neighbours were fetched in vain for ever. */
+  async #writeApart(batch: Pick<Batch, 'answers' | 'receivedAt'>): Promise<void> {
+    const { answers, receivedAt } = batch
+    try {
+      await this.#write([batch])
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const [answer] = answers
+      if (answers.length > 1) {
+        const half = Math.ceil(answers.length / 2)
+        await this.#writeApart({ answers: answers.slice(0, half), receivedAt })
+        await this.#writeApart({ answers: answers.slice(half), receivedAt })
+      } else if (answer && answer.outcome !== 'error') {
+        await this.#write([{ answers: [refused(answer, error)], receivedAt }])
+      } else throw error
+    }
+  }
+
+  async #write(batches: readonly Pick<Batch, 'answers' | 'receivedAt'>[]): Promise<void> {
     const oldest = Math.min(...batches.map((batch) => batch.receivedAt))
     const answers = batches.flatMap((batch) => batch.answers)
     await this.#recordAnswers(answers, performance.now() - oldest)
+  }
+}
+
+function refused(answer: Answer, error: unknown): Answer {
+  const { identifier_type, identifier_value } = answer
+  const why = error instanceof Error ? error.message : String(error)
+  return {
+    identifier_type,
+    identifier_value,
+    outcome: 'error',
+    message: `The database refused what OpenFIGI answered: ${why}`,
   }
 }
