@@ -15,6 +15,9 @@ export type Answer =
 const longestCode = 100
 const longestProse = 1000
 
+/** The widest identifier that is known has 255. */
+const mostListings = 10_000
+
 /** A ticker and its like: nothing in it that nobody sees, nor what Postgres cannot store. */
 const code = z
   .string()
@@ -53,14 +56,14 @@ const elementSchema = z.object({
 
 /**
  * The answers to so many jobs, in their order: nothing in an answer names its job. Throws where the answer as a whole
- * cannot be trusted; a faulty element is an error for its own job only. `faults` tells what was wrong with the text of
- * elements, by their places.
+ * cannot be trusted; a faulty element is an error for its own job only. `faultsOf` tells what was wrong with the text of
+ * elements, by their places, where the answer as a whole is right.
  */
 export function readAnswers(
   body: unknown,
   jobs: number,
   secret?: string,
-  faults: ReadonlyMap<number, string> = new Map(),
+  faultsOf: () => ReadonlyMap<number, string> = () => new Map(),
 ): Answer[] {
   if (!Array.isArray(body)) {
     throw new OpenFigiResponseError(`OpenFIGI sent no array of answers, but ${quoteJson(body, secret)}`)
@@ -68,6 +71,7 @@ export function readAnswers(
   if (body.length !== jobs) {
     throw new OpenFigiResponseError(`OpenFIGI sent ${body.length} answers to ${jobs} jobs`)
   }
+  const faults = faultsOf()
   return body.map((element, place) => {
     const fault = faults.get(place)
     return fault === undefined ? readAnswer(element, secret) : malformed(element, secret, `, ${fault}`)
@@ -90,6 +94,9 @@ function readAnswer(element: unknown, secret?: string): Answer {
 
 /** One at a time, to the first that is none: a list of faults would be longer than the answer. */
 function readListings(data: readonly unknown[], secret?: string): Answer {
+  if (data.length > mostListings) {
+    return { kind: 'error', message: `OpenFIGI sent ${data.length} listings for one identifier` }
+  }
   const listings: Listing[] = []
   for (const element of data) {
     const parsed = listingSchema.safeParse(element)

@@ -7,7 +7,7 @@ const deepest = 64
  */
 export function faultyElements(text: string): ReadonlyMap<number, string> {
   const faults = new Map<number, string>()
-  /** The keys so far of each object around the current place; null for an array. */
+  /** The keys so far of each object around the current place; null where there is none yet, and for an array. */
   const around: (Set<string> | null)[] = []
   let depth = 0
   let element = 0
@@ -16,7 +16,7 @@ export function faultyElements(text: string): ReadonlyMap<number, string> {
       case openBrace:
       case openBracket:
         depth += 1
-        if (depth <= deepest) around.push(text.charCodeAt(at) === openBrace ? new Set() : null)
+        if (depth <= deepest) around.push(null)
         else faults.set(element, 'nested too deep')
         break
       case closeBrace:
@@ -29,9 +29,10 @@ export function faultyElements(text: string): ReadonlyMap<number, string> {
         break
       case doubleQuote: {
         const end = endOfString(text, at)
-        const keys = depth <= deepest ? around.at(-1) : null
-        if (keys && isKey(text, end)) {
+        if (depth <= deepest && isKey(text, end)) {
           const written = text.slice(at, end)
+          const keys = around[depth - 1] ?? new Set()
+          around[depth - 1] = keys
           const key: string = written.includes('\\') ? JSON.parse(written) : written.slice(1, -1)
           if (keys.has(key)) faults.set(element, 'a key stands twice in one object')
           keys.add(key)

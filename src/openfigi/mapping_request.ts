@@ -106,7 +106,8 @@ async function exchange(options: MappingRequest, signal: AbortSignal): Promise<M
     )
   }
   const text = decode(await readBody(body, options, signal), apiKey)
-  return { answers: readAnswers(parseJson(text, apiKey), jobs.length, apiKey, faultyElements(text)), rateLimit }
+  const answers = readAnswers(parseJson(text, apiKey), jobs.length, apiKey, () => faultyElements(text))
+  return { answers, rateLimit }
 }
 
 type Body = Dispatcher.ResponseData['body']
