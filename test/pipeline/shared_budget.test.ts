@@ -11,6 +11,7 @@ import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
+import { startSlowProxy } from '../support/slow_proxy.ts'
 
 const test = suite('the budget that processes share')
 
@@ -26,13 +27,15 @@ function mostWithin(times: readonly number[], milliseconds: number): number {
   )
 }
 
-test('holds over four processes that want as much as they can get', () =>
+test('holds over four processes that want as much as they can get, one on a slow connection to the database', () =>
   withDatabase(async ({ url }) => {
     const limit = { capacity: 10, windowMs: 2100 }
     await using stack = new AsyncDisposableStack()
-    const start = { url, name: 'shared', limit }
+    const slow = stack.use(await startSlowProxy(url, 300))
     const children = await Promise.all(
-      Array.from({ length: 4 }, async () => stack.use(await forkProgram('budget_process.ts', start))),
+      [url, url, url, slow.url].map(async (url) =>
+        stack.use(await forkProgram('budget_process.ts', { url, name: 'shared', limit })),
+      ),
     )
     const answers = await Promise.all(
       children.map((child) => child.ask<{ times: number[] }>({ acquire: 10 })),
