@@ -18,25 +18,28 @@ const longestProse = 1000
 /** The widest identifier that is known has 255. */
 const mostListings = 10_000
 
+/** Not by zod's own `max`, which also looks at the length of what is no text. */
+const atMost = (characters: number) => (text: string) => text.length <= characters
+
 /** A ticker and its like: nothing in it that nobody sees, nor what Postgres cannot store. */
 const code = z
   .string()
   .trim()
-  .max(longestCode)
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
+  .refine(atMost(longestCode))
+  .refine((text) => !/[\p{C}\p{Zl}\p{Zp}]/u.test(text))
 
 /** A name: blanks of all kinds are one; control characters and half surrogate pairs cannot be stored. */
 const prose = z
   .string()
-  .max(longestProse)
+  .refine(atMost(longestProse))
   .transform((text) => text.replace(/\s+/g, ' ').trim())
-  .pipe(z.string().regex(/^[^\p{Cc}\p{Cs}]*$/u))
+  .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text))
 
 /** Missing, null and blank are one and the same: not known. */
 const optional = (text: typeof code | typeof prose) => text.nullish().transform((value) => value || null)
 
 const listingSchema: z.ZodType<Listing> = z.object({
-  figi: code.min(1),
+  figi: code.refine((text) => text !== ''),
   ticker: optional(code),
   name: optional(prose),
   exchCode: optional(code),

@@ -53,7 +53,9 @@ const goesOn =
   }
 
 const redirect = (status: number, elsewhere: string) =>
-  saysAndEnds(`HTTP/1.1 ${status} Elsewhere\r\nlocation: ${elsewhere}/v3/mapping\r\ncontent-length: 0\r\n\r\n`)
+  saysAndEnds(
+    `HTTP/1.1 ${status} Elsewhere\r\nlocation: ${elsewhere}/v3/mapping\r\ncontent-length: 0\r\n\r\n`,
+  )
 
 /** Each is what a request gets. All would be an answer, most of them a negative one, for whoever is not careful. */
 const kindsWith = (elsewhere: string): Record<string, Reaction> => ({
@@ -66,7 +68,9 @@ const kindsWith = (elsewhere: string): Record<string, Reaction> => ({
   'a redirect 302': redirect(302, elsewhere),
   gzip: says(answer(gzipSync(none), 'content-encoding: gzip')),
   'a gzip bomb': says(answer(gzipSync(Buffer.alloc(100_000_000, ' ')), 'content-encoding: gzip')),
-  'two lengths': says(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: ${none.length}\r\n\r\n${none}`),
+  'two lengths': says(
+    `HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: ${none.length}\r\n\r\n${none}`,
+  ),
   'a bad chunk': says(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1Z\r\n${none}\r\n0\r\n\r\n`),
   'a reset within the body': (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n${none}`, () => socket.resetAndDestroy())
@@ -92,7 +96,10 @@ const kindsWith = (elsewhere: string): Record<string, Reaction> => ({
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n', () => socket.resetAndDestroy())
   },
   'continue without an end': goesOn('', 'HTTP/1.1 100 Continue\r\n\r\n', 10),
-  'another protocol from now on': says('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n', none),
+  'another protocol from now on': says(
+    'HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
+    none,
+  ),
   'nothing (204)': says('HTTP/1.1 204 No Content\r\n\r\n'),
   'not modified (304)': says('HTTP/1.1 304 Not Modified\r\n\r\n'),
   'part of it (206)': says(`HTTP/1.1 206 Partial Content\r\ncontent-length: ${none.length}\r\n\r\n${none}`),
@@ -196,10 +203,13 @@ test('gets nothing stored, and everything is known soon after it has come to its
     assert.equal([...(await rows())], [])
     server.recover()
     const recovered = performance.now()
-    const worker = createFetcher(parseConfig({ OPENFIGI_API_URL: server.url, OPENFIGI_JOBS_PER_REQUEST: '1' }), {
-      sql,
-      logger: silentLogger,
-    })
+    const worker = createFetcher(
+      parseConfig({ OPENFIGI_API_URL: server.url, OPENFIGI_JOBS_PER_REQUEST: '1' }),
+      {
+        sql,
+        logger: silentLogger,
+      },
+    )
     try {
       while ((await rows()).length < values.length && performance.now() - recovered < 40_000) {
         await worker.drain().catch(() => {})
@@ -216,8 +226,15 @@ test('gets nothing stored, and everything is known soon after it has come to its
 
 test('cannot answer the next request beforehand', () =>
   withDatabase(async ({ sql, url }) => {
-    await using server = await startRawServer(says(Buffer.concat([answer(right), answer(none), answer(none)])))
-    await using client = new OpenFIGIClient({ dbUrl: url, apiUrl: server.url, apiKey: testKey, logger: silentLogger })
+    await using server = await startRawServer(
+      says(Buffer.concat([answer(right), answer(none), answer(none)])),
+    )
+    await using client = new OpenFIGIClient({
+      dbUrl: url,
+      apiUrl: server.url,
+      apiKey: testKey,
+      logger: silentLogger,
+    })
     for (let n = 0; n < 10; n += 1) assert.is((await client.resolve(makeCusip(n))).ticker, 'RIGHT')
     const negatives = await sql`select from public.security_mappings where has_no_results`
     assert.is(negatives.length, 0)
@@ -226,7 +243,12 @@ test('cannot answer the next request beforehand', () =>
 test('nor does it see anything in a request but what is meant for it, whatever is looked up', () =>
   withDatabase(async ({ url }) => {
     await using server = await startRawServer(says(answer(right)))
-    await using client = new OpenFIGIClient({ dbUrl: url, apiUrl: server.url, apiKey: testKey, logger: silentLogger })
+    await using client = new OpenFIGIClient({
+      dbUrl: url,
+      apiUrl: server.url,
+      apiKey: testKey,
+      logger: silentLogger,
+    })
     const hostile = [
       '037833100\r\nX-Evil: 1',
       '037833100/../../admin',
@@ -250,8 +272,20 @@ test('nor does it see anything in a request but what is meant for it, whatever i
       const lines = head.split('\r\n')
       assert.is(lines[0], 'POST /v3/mapping HTTP/1.1')
       assert.equal(
-        lines.slice(1).map((line) => line.split(':')[0]?.toLowerCase()).sort(),
-        ['accept', 'accept-encoding', 'connection', 'content-length', 'content-type', 'host', 'user-agent', 'x-openfigi-apikey'],
+        lines
+          .slice(1)
+          .map((line) => line.split(':')[0]?.toLowerCase())
+          .sort(),
+        [
+          'accept',
+          'accept-encoding',
+          'connection',
+          'content-length',
+          'content-type',
+          'host',
+          'user-agent',
+          'x-openfigi-apikey',
+        ],
       )
       assert.equal(JSON.parse(body), [{ idType: 'ID_CUSIP', idValue: '037833100', exchCode: 'US' }])
     }

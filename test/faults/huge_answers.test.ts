@@ -33,7 +33,8 @@ const bombs: Readonly<Record<string, () => string>> = {
   'passwords without an end': () => filled('[{"error":"', 'postgres://a:', '"}]'),
   'one long ticker': () => filled('[{"data":[{"figi":"A","ticker":"', 'A', '"}]}]'),
   'blanks in a name': () => filled('[{"data":[{"figi":"A","ticker":"T","name":"', ' ', '\\u0000"}]}]'),
-  'a key again and again': () => filled('[{"error":null,', '"error":null,', '"warning":"No identifier found."}]'),
+  'a key again and again': () =>
+    filled('[{"error":null,', '"error":null,', '"warning":"No identifier found."}]'),
   'keys, each another': () => {
     const keys = Array.from({ length: 1_200_000 }, (_, n) => `"${n}":1`)
     return `[{${keys.join()},"warning":"No identifier found."}]`
@@ -86,24 +87,35 @@ async function withServer(run: (urlOf: (path: string) => string) => Promise<void
 
 async function ask(url: string, atOnce: number, jobs: number): Promise<RoundsAnswer> {
   // As little as a small machine gives: what needs more dies, and the test with it.
-  await using child = await forkProgram('rounds_process.ts', {}, { NODE_OPTIONS: '--max-old-space-size=1024' })
+  await using child = await forkProgram(
+    'rounds_process.ts',
+    {},
+    { NODE_OPTIONS: '--max-old-space-size=1024' },
+  )
   return await child.ask<RoundsAnswer>({ url, atOnce, jobs })
 }
 
 test('which are made to exhaust a process become an error of their job, and stall it for no more than seconds', () =>
   withServer(async (urlOf) => {
-    const names = isAtLength ? Object.keys(bombs) : ['objects, deep', 'listings that are none', 'passwords without an end']
+    const names = isAtLength
+      ? Object.keys(bombs)
+      : ['objects, deep', 'listings that are none', 'passwords without an end']
     let [memory, stall] = [0, 0]
     for (const name of names) {
       const { came, messages, mostMegabytes, stalledMs } = await ask(urlOf(`bomb/${name}`), 1, 1)
-      console.log(`    ${name}: ${JSON.stringify(came)} ${messages[0]?.slice(0, 80)}, ${mostMegabytes} MB, ${stalledMs} ms`)
+      console.log(
+        `    ${name}: ${JSON.stringify(came)} ${messages[0]?.slice(0, 80)}, ${mostMegabytes} MB, ${stalledMs} ms`,
+      )
       memory = Math.max(memory, mostMegabytes)
       stall = Math.max(stall, stalledMs)
-      const expected = name === harmless ? 'none' : name === 'empty objects' ? 'OpenFigiResponseError' : 'error'
+      const expected =
+        name === harmless ? 'none' : name === 'empty objects' ? 'OpenFigiResponseError' : 'error'
       assert.equal(came, { [expected]: 1 }, name)
       assert.ok(stalledMs < 20_000, `${name}: ${stalledMs} ms`)
     }
-    figure(`a made-up answer of 16 MB: at most ${memory} MB in the process, and nothing else done for ${(stall / 1000).toFixed(1)} s`)
+    figure(
+      `a made-up answer of 16 MB: at most ${memory} MB in the process, and nothing else done for ${(stall / 1000).toFixed(1)} s`,
+    )
   }))
 
 test('which never end are read to the cap, 25 at once', () =>
@@ -111,7 +123,12 @@ test('which never end are read to the cap, 25 at once', () =>
     const atOnce = amount(8, 25)
     const { came, mostMegabytes } = await ask(urlOf('endless'), atOnce, 1)
     console.log(`    ${JSON.stringify(came)}, ${mostMegabytes} MB`)
-    assert.is(Object.keys(came).join().replace(/OpenFigi(AnswerTooLarge|Unavailable)Error,?/g, ''), '')
+    assert.is(
+      Object.keys(came)
+        .join()
+        .replace(/OpenFigi(AnswerTooLarge|Unavailable)Error,?/g, ''),
+      '',
+    )
     figure(`${atOnce} endless answers at once: ${mostMegabytes} MB in the process`)
   }))
 

@@ -46,7 +46,7 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
             : {}),
         }
         workers.push(stack.use(await forkProgram('worker_process.ts', { leaseMs: 6000 }, environment)))
-        if (how === 'slow') slow.delay(700)
+        if (how === 'slow') slow.delay(1500)
       }
       await run({ sim, sql, workers, start })
     }),
@@ -107,7 +107,7 @@ test('is shared with a tool that knows nothing of it: 429 blocks all, who go on 
     }
     while ((await known(sql)) < 500 && performance.now() - began < 60_000) await sleep(250)
     assert.is(await known(sql), 500)
-    const refused = sim.log.filter(({ status }) => status === 429 )
+    const refused = sim.log.filter(({ status }) => status === 429)
     const ours = refused.filter(({ jobCount }) => jobCount > 1)
     // Each of the refusals that are ours was under way when the first came: afterwards nobody asks before the window has ended.
     assert.ok(ours.length > 0, 'the outsider took nothing away')

@@ -11,6 +11,7 @@ import { withoutSecret } from '../../src/openfigi/redact.ts'
 import { amount } from '../support/at_length.ts'
 import { figure } from '../support/figure.ts'
 import { listing } from '../support/listings.ts'
+import { oddJson, oddListings, oddWarnings, oddWords } from '../support/odd_json.ts'
 
 const test = suite('answers of any shape')
 
@@ -23,59 +24,14 @@ function holds<T>(share: number, arbitrary: fc.Arbitrary<T>, rule: (value: T) =>
   fc.assert(fc.property(arbitrary, rule), { numRuns })
 }
 
-/** What means something, and what might be taken for it. */
-const words = fc.constantFrom(
-  'No identifier found.',
-  'No identifier found',
-  ' No identifier found. ',
-  'Invalid idValue format.',
-  '',
-  ' ',
-  'AAPL',
-  'BBG000B9XRY4',
-  'a\0b',
-  '\ud800',
-  '\u202e',
-  '\u001b[2J',
-  '<script>',
-  'x'.repeat(200),
-  '1e400',
-)
-const keys = fc.constantFrom(
-  'data',
-  'warning',
-  'error',
-  'figi',
-  'ticker',
-  'name',
-  'exchCode',
-  'compositeFIGI',
-  '__proto__',
-  'constructor',
-  'toString',
-  'length',
-)
-
-/** JSON as text, so that a key may stand twice, a number be out of range, and `__proto__` a key like any other. */
-const { json } = fc.letrec<{ json: string }>((tie) => ({
-  json: fc.oneof(
-    { maxDepth: 4, depthSize: 'small', withCrossShrink: true },
-    words.map((word) => JSON.stringify(word)),
-    fc.constantFrom('null', 'true', '0', '-0', '1e400', '"5"', '12345678901234567890', '[]', '{}'),
-    fc
-      .array(fc.tuple(keys, tie('json')), { maxLength: 4 })
-      .map((pairs) => `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join()}}`),
-    fc.array(tie('json'), { maxLength: 3 }).map((elements) => `[${elements.join()}]`),
-  ),
-}))
-
-const read = (text: string, jobs: number) => readAnswers(JSON.parse(text), jobs, undefined, () => faultyElements(text))
+const read = (text: string, jobs: number) =>
+  readAnswers(JSON.parse(text), jobs, undefined, () => faultyElements(text))
 
 /** What may be stored, and shown on a terminal. */
 const isPlain = (text: string | null) => text === null || /^[^\p{Cc}\p{Cs}]{1,1000}$/u.test(text)
 
 test('are listings fit to be stored, a negative in just these words, or an error', () => {
-  holds(0.5, json, (element) => {
+  holds(0.46, fc.oneof(oddJson, oddListings, oddWarnings), (element) => {
     const [answer] = read(`[${element}]`, 1)
     if (answer?.kind === 'error') {
       assert.ok(isPlain(answer.message), answer.message)
@@ -85,25 +41,18 @@ test('are listings fit to be stored, a negative in just these words, or an error
         assert.ok(one.figi.length > 0 && Object.values(one).every(isPlain), element)
         assert.ok(!/[\p{C}]/u.test(one.ticker ?? ''), element)
       }
-      assert.not.match(element, /"error":"[^"]/)
+      assert.is(JSON.parse(element).error ?? null, null)
     } else {
       assert.match(element, /"warning":" ?No identifier found\.?/)
       const { error = null, data = null } = JSON.parse(element)
       assert.equal([error, data], [null, null])
-      assert.is(element.match(/"(error|data|warning)":/g)?.length, new Set(Object.keys(JSON.parse(element)).filter((key) => /^(error|data|warning)$/.test(key))).size + deeper(element))
     }
   })
   assert.is(({} as Record<string, unknown>).data, undefined, 'no prototype is changed')
 })
 
-/** How many of those keys stand in objects further down, where they mean nothing. */
-function deeper(element: string): number {
-  const inner = Object.values(JSON.parse(element) as object).map((value) => JSON.stringify(value) ?? '')
-  return inner.join().match(/"(error|data|warning)":/g)?.length ?? 0
-}
-
 test('as a whole are one answer a job, or none is taken', () => {
-  holds(0.15, fc.tuple(json, fc.integer({ min: 1, max: 3 })), ([text, jobs]) => {
+  holds(0.14, fc.tuple(oddJson, fc.integer({ min: 1, max: 3 })), ([text, jobs]) => {
     const body = JSON.parse(text)
     try {
       assert.is(read(text, jobs).length, jobs)
@@ -134,11 +83,14 @@ test('have one listing that is chosen, whatever their order', () => {
     identifier: { type: 'ISIN', value: 'DE0007164600' },
   } as const
   const several = fc.array(anyListing, { maxLength: 6 })
-  holds(0.15, fc.tuple(several, fc.nat(5)), ([listings, turn]) => {
+  holds(0.14, fc.tuple(several, fc.nat(5)), ([listings, turn]) => {
     const turned = [...listings.slice(turn), ...listings.slice(0, turn)].reverse()
     const choice = chooseListing(listings, context)
     assert.equal(chooseListing(turned, context), choice)
-    assert.is(choice === null, listings.every(({ ticker }) => ticker === null))
+    assert.is(
+      choice === null,
+      listings.every(({ ticker }) => ticker === null),
+    )
     if (!choice) return
     assert.ok(listings.includes(choice.listing))
     assert.ok(choice.alternatives.length <= mostAlternatives && !choice.alternatives.includes(choice.listing))
@@ -148,11 +100,17 @@ test('have one listing that is chosen, whatever their order', () => {
 test('are quoted in one short line without the secret, wherever it stands', () => {
   const secret = 'canary-secret'
   const piece = fc.oneof(
-    words,
-    fc.constantFrom(secret, 'postgres://me:pass@host', ' '.repeat(4080), 'y'.repeat(4090), '\u{1F4C8}'.repeat(99)),
+    oddWords,
+    fc.constantFrom(
+      secret,
+      'postgres://me:pass@host',
+      ' '.repeat(4080),
+      'y'.repeat(4090),
+      '\u{1F4C8}'.repeat(99),
+    ),
     fc.string({ unit: 'binary', maxLength: 8 }),
   )
-  holds(0.15, fc.array(piece, { maxLength: 5 }), (pieces) => {
+  holds(0.14, fc.array(piece, { maxLength: 5 }), (pieces) => {
     const line = quote(pieces.join(''), secret)
     assert.ok(line.length <= 200 && line.isWellFormed() && !/\p{Cc}/u.test(line))
     assert.not.match(line, /canary-s|me:pass/)
@@ -163,7 +121,16 @@ test('are quoted in one short line without the secret, wherever it stands', () =
 
 test('have headers that ask for a wait between nothing and ten minutes, or for none', () => {
   const header = fc.oneof(
-    fc.constantFrom('58', '0', '-1', '1e9', '1.5', '99999999999', 'Fri, 03 Oct 2025 11:15:18 GMT', 'Mon, 99 Foo 0000 99:99:99'),
+    fc.constantFrom(
+      '58',
+      '0',
+      '-1',
+      '1e9',
+      '1.5',
+      '99999999999',
+      'Fri, 03 Oct 2025 11:15:18 GMT',
+      'Mon, 99 Foo 0000 99:99:99',
+    ),
     fc.string({ maxLength: 12 }),
     fc.date({ noInvalidDate: false }).map(String),
     fc.array(fc.string({ maxLength: 3 }), { maxLength: 2 }),
@@ -175,7 +142,7 @@ test('have headers that ask for a wait between nothing and ten minutes, or for n
     'ratelimit-reset': header,
     date: header,
   })
-  holds(0.15, headers, (given) => {
+  holds(0.14, headers, (given) => {
     const { retryAfterMs, resetMs, remaining } = readRateLimit(given, 1_760_000_000_000)
     for (const wait of [retryAfterMs, resetMs]) {
       assert.ok(wait === null || (wait >= 0 && wait <= longestWaitMs), JSON.stringify(given))
@@ -197,7 +164,10 @@ test('may be nested as deep as they like', () => {
         read(text, 3).map(({ kind }) => kind),
         ['error', 'none', 'error'],
       )
-      assert.throws(() => read(deep, 2), (error: unknown) => error instanceof OpenFigiResponseError)
+      assert.throws(
+        () => read(deep, 2),
+        (error: unknown) => error instanceof OpenFigiResponseError,
+      )
     }
   }
 })
@@ -211,7 +181,9 @@ test('with a key twice are an error, also where it is written in another way', (
     '{"data":[],"data":[{"figi":"A","ticker":"X"}]}',
   ]) {
     assert.equal(
-      read(`[{"warning":"No identifier found."},${element},{"data":[{"figi":"A","ticker":"X"}]}]`, 3).map(({ kind }) => kind),
+      read(`[{"warning":"No identifier found."},${element},{"data":[{"figi":"A","ticker":"X"}]}]`, 3).map(
+        ({ kind }) => kind,
+      ),
       ['none', 'error', 'listings'],
       element,
     )

@@ -20,16 +20,56 @@ const run = promisify(execFile)
 async function makeCertificates(folder: string): Promise<void> {
   const openssl = (...args: string[]) => run('openssl', args, { cwd: folder })
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  await openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=authority', '-days', '2')
+  await openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-subj',
+    '/CN=authority',
+    '-days',
+    '2',
+  )
   const signed = async (name: string, host: string, dates: string[]) => {
     await openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${host}`)
     await writeFile(join(folder, `${name}.ext`), `subjectAltName=DNS:${host}`)
-    await openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-out', `${name}.pem`, '-extfile', `${name}.ext`, ...dates)
+    await openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-out',
+      `${name}.pem`,
+      '-extfile',
+      `${name}.ext`,
+      ...dates,
+    )
   }
   await signed('right', 'localhost', ['-days', '1'])
   await signed('expired', 'localhost', ['-days', '-1'])
   await signed('other host', 'api.openfigi.com', ['-days', '1'])
-  await openssl('req', '-x509', ...key, '-keyout', 'self-signed.key', '-out', 'self-signed.pem', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '1')
+  await openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'self-signed.key',
+    '-out',
+    'self-signed.pem',
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=DNS:localhost',
+    '-days',
+    '1',
+  )
 }
 
 /** What a process with this environment gets from that address. */
@@ -38,7 +78,11 @@ async function ask(url: string, environment: Record<string, string>): Promise<Ro
   return await child.ask<RoundsAnswer>({ url, atOnce: 1, jobs: 1 })
 }
 
-async function withTlsServer(folder: string, name: string, use: (url: string, seen: string[]) => Promise<void>) {
+async function withTlsServer(
+  folder: string,
+  name: string,
+  use: (url: string, seen: string[]) => Promise<void>,
+) {
   const seen: string[] = []
   const [key, cert] = await Promise.all(['key', 'pem'].map((end) => readFile(join(folder, `${name}.${end}`))))
   const server = createServer({ key, cert }, (request, response) => {
@@ -56,7 +100,12 @@ async function withTlsServer(folder: string, name: string, use: (url: string, se
 }
 
 test('needs a certificate that is right, whatever the environment says, and tells the key to nobody else', async () => {
-  if (await run('openssl', ['version']).then(() => false, () => true)) {
+  if (
+    await run('openssl', ['version']).then(
+      () => false,
+      () => true,
+    )
+  ) {
     console.log('SKIPPED: certificates (openssl is not installed)')
     return
   }
