@@ -22,6 +22,9 @@ export function budgetName(apiUrl: URL, apiKey: string | undefined): string {
   return `key-${fingerprint}@${apiUrl.host}`
 }
 
+/** Of so many the shortest tells how far the database is. */
+const latestRoundTrips = 20
+
 export interface SharedBudget extends Budget {
   /** How many requests could go at once, just now. */
   openSlots(): Promise<number>
@@ -41,10 +44,20 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const window = `${limit.windowMs} milliseconds`
   const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
 
+  /** How long the latest questions took that ask nothing but the clock. */
+  const roundTrips: number[] = []
+  const askQuickly = async <T>(query: PromiseLike<T>) => {
+    const askedAt = performance.now()
+    const answer = await ask(query)
+    if (roundTrips.push(performance.now() - askedAt) > latestRoundTrips) roundTrips.shift()
+    return answer
+  }
+  const roundTripMs = () => Math.min(...roundTrips)
+
   /** Slots that are asked for together are reserved in one query: how long to wait for each. */
   const slots = new DataLoader<true, number>(
     async (asked) => {
-      const rows = await ask(sql<{ ms: number }[]>`
+      const rows = await askQuickly(sql<{ ms: number }[]>`
         select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
         from generate_series(1, ${asked.length})`)
       return rows.map((row) => row.ms)
@@ -55,7 +68,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   /** For how long nobody may send; who wakes together asks together. */
   const blocks = new DataLoader<true, number>(
     async (asked) => {
-      const [blocked] = await ask(sql<{ ms: number | null }[]>`
+      const [blocked] = await askQuickly(sql<{ ms: number | null }[]>`
         select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
       return asked.map(() => blocked?.ms ?? 0)
     },
@@ -63,21 +76,21 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   )
 
   /**
-   * Reserves the next slot and waits for it; 'passed' where the request cannot go then after all. The database read its
-   * clock somewhere between question and answer, which on a slow connection are seconds apart: the middle is the best guess.
+   * Reserves the next slot and waits for it; 'passed' where the request cannot go then after all. On a slow connection the
+   * database read its clock long before its answer is here: half a round trip, of the shortest, since the first question
+   * on a connection takes two.
    */
   async function waitForSlot(
     signal: AbortSignal | undefined,
     mayBeLate: boolean,
   ): Promise<'at once' | 'waited' | 'passed'> {
-    const askedAt = performance.now()
+    while (roundTrips.length < 2) await blocks.load(true)
     const waitMs = await slots.load(true)
-    const roundTripMs = performance.now() - askedAt
-    const dueAt = askedAt + roundTripMs / 2 + waitMs
+    const dueAt = performance.now() - roundTripMs() / 2 + waitMs
     const isInTime = () => mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
     if (waitMs <= 0) return isInTime() ? 'at once' : 'passed'
     // So early that the answer about blocks is there when the slot is.
-    await sleepUntil(dueAt - roundTripMs, signal)
+    await sleepUntil(dueAt - roundTripMs(), signal)
     if ((await blocks.load(true)) > 0) return 'passed'
     await sleepUntil(dueAt, signal)
     return isInTime() ? 'waited' : 'passed'

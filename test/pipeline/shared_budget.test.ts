@@ -38,7 +38,7 @@ test('holds over four processes that want as much as they can get, one on a slow
     const take = (child: Child) => child.ask<{ times: number[] }>({ acquire: 10 })
     // The slow one first: it hears of what it has reserved when the others are about to have the next window.
     const late = take(slowOne)
-    await sleep(800)
+    await sleep(5300)
     const answers = await Promise.all([late, ...others.map(take)])
     const times = answers.flatMap((answer) => answer.times)
     assert.is(times.length, 40)
