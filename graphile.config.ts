@@ -1,5 +1,6 @@
 import { WorkerPreset } from 'graphile-worker'
 import { parseConfig, readEnvironment } from './src/config.ts'
+import { writableServer } from './src/database/choose_server.ts'
 import { pgUrl } from './src/database/pg_url.ts'
 import { closeAtEnd } from './src/worker/close_at_end.ts'
 import { workerDatabaseUrl } from './src/worker/context.ts'
@@ -13,7 +14,7 @@ const preset: GraphileConfig.Preset = {
   plugins: [countJobs, drainAtStart, closeAtEnd],
   worker: {
     ...workerSettings,
-    connectionString: pgUrl(await workerDatabaseUrl(parseConfig(readEnvironment()))),
+    connectionString: pgUrl(await writableServer(await workerDatabaseUrl(parseConfig(readEnvironment())))),
   },
 }
 

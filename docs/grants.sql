@@ -12,18 +12,33 @@
 -- It can be run any number of times. Other names will do as well: replace them throughout.
 
 do $$
+declare
+  v_role name;
 begin
-  if to_regrole('pgfigi_analyst') is null then
-    create role pgfigi_analyst nologin;
-  end if;
-  if to_regrole('pgfigi_monitor') is null then
-    create role pgfigi_monitor nologin;
-  end if;
-  if to_regrole('pgfigi_worker') is null then
-    create role pgfigi_worker nologin;
+  foreach v_role in array array['pgfigi_analyst', 'pgfigi_monitor', 'pgfigi_worker'] loop
+    begin
+      if pg_catalog.to_regrole(v_role) is null then
+        execute pg_catalog.format('create role %I nologin', v_role);
+      end if;
+    exception
+      -- Roles belong to the whole server: in another of its databases this script runs, too.
+      when duplicate_object or unique_violation then null;
+    end;
+  end loop;
+  if pg_catalog.has_schema_privilege('public', 'public', 'create') then
+    raise warning 'everybody may create objects in the schema public of this database, beside those of pgfigi'
+      using hint = 'revoke create on schema public from public';
   end if;
 end
 $$;
+
+-- What "alter default privileges" may have given to everybody as the objects were made.
+revoke all on schema figi_private from public;
+revoke all on all tables in schema figi_private from public;
+revoke all on all sequences in schema figi_private from public;
+revoke all on all routines in schema figi_private from public;
+revoke all on public.security_mappings, public.mapping_periods, public.current_mappings from public;
+revoke all on sequence public.security_mappings_id_seq from public;
 
 -- Analysts look up. They have no right on any table: the views belong to the owner, and what a miss writes is
 -- written by resolve_rest, with the owner's rights.
@@ -73,7 +88,7 @@ grant execute on function figi_private.resolve_rest(text, text, timestamptz, int
 do $$
 begin
   -- Only who made the roles may; whoever runs this again, after an upgrade, need not.
-  if not pg_has_role('pgfigi_monitor', 'pgfigi_analyst', 'member') then
+  if not pg_catalog.pg_has_role('pgfigi_monitor', 'pgfigi_analyst', 'member') then
     grant pgfigi_analyst to pgfigi_monitor;
   end if;
 end
@@ -99,7 +114,7 @@ grant execute on function figi_private.page_actions(integer) to pgfigi_monitor;
 -- right on any table of pgfigi's either.
 do $$
 begin
-  if not pg_has_role('pgfigi_worker', 'pgfigi_monitor', 'member') then
+  if not pg_catalog.pg_has_role('pgfigi_worker', 'pgfigi_monitor', 'member') then
     grant pgfigi_monitor to pgfigi_worker;
   end if;
 end
@@ -146,7 +161,7 @@ grant execute on function figi_private.keep_house() to pgfigi_worker;
 -- A worker looks whether the migrations that it needs are applied.
 do $$
 begin
-  if to_regclass('graphile_migrate.migrations') is not null then
+  if pg_catalog.to_regclass('graphile_migrate.migrations') is not null then
     grant usage on schema graphile_migrate to pgfigi_worker;
     grant select on graphile_migrate.migrations to pgfigi_worker;
   end if;
@@ -159,7 +174,7 @@ do $$
 declare
   v_table regclass;
 begin
-  if to_regnamespace('graphile_worker') is null then
+  if pg_catalog.to_regnamespace('graphile_worker') is null then
     return;
   end if;
   grant usage on schema graphile_worker to pgfigi_worker;
@@ -169,7 +184,7 @@ begin
   for v_table in
     select c.oid
     from pg_catalog.pg_class c
-    where c.relnamespace = to_regnamespace('graphile_worker')
+    where c.relnamespace = pg_catalog.to_regnamespace('graphile_worker')
       and c.relrowsecurity
       and not exists (
         select
@@ -178,7 +193,7 @@ begin
           and p.polname = 'pgfigi_worker'
       )
   loop
-    execute format('create policy pgfigi_worker on %s to pgfigi_worker using (true) with check (true)', v_table);
+    execute pg_catalog.format('create policy pgfigi_worker on %s to pgfigi_worker using (true) with check (true)', v_table);
   end loop;
 end
 $$;

@@ -7,10 +7,11 @@
 -- PostgreSQL names functions and views by their numbers, so what reads the table is taken down and put up again as it was.
 -- Where something of yours depends on pgfigi, it stops and names it. Later migrations of pgfigi apply as ever.
 
-select set_config('pgfigi.partitions', :'partitions', true);
+select pg_catalog.set_config('pgfigi.partitions', :'partitions', true);
 
 do $$
 declare
+  v_path constant text := pg_catalog.current_setting('search_path');
   v_table constant oid := 'public.security_mappings'::regclass;
   v_partitions constant integer := current_setting('pgfigi.partitions')::integer;
   v_foreign text;
@@ -18,8 +19,11 @@ declare
   v_sql text;
   v_left integer;
   v_before integer;
+  v_acl constant aclitem[] := (select c.relacl from pg_class c where c.oid = v_table);
   v_owner constant name := (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = v_table);
 begin
+  -- Bare names below are PostgreSQL's own, whatever the search_path, and what is put up again is named in full.
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if (select c.relkind from pg_class c where c.oid = v_table) = 'p' then
     raise exception 'public.security_mappings is partitioned already';
   end if;
@@ -121,6 +125,13 @@ begin
   end loop;
   execute format('comment on table public.security_mappings is %L', obj_description(v_table, 'pg_class'));
   execute format('alter table public.security_mappings owner to %I', v_owner);
+  for v_foreign in
+    select format('grant %s on public.security_mappings to %s', a.privilege_type, coalesce(quote_ident(r.rolname), 'public'))
+    from aclexplode(v_acl) a
+    left join pg_roles r on r.oid = a.grantee
+  loop
+    execute v_foreign;
+  end loop;
 
   insert into public.security_mappings overriding system value
   select m.* from public.unpartitioned_mappings m;
@@ -219,6 +230,7 @@ begin
     after truncate on public.security_mappings
     for each statement
     execute function figi_private.count_after_truncate();
+  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $$;
 

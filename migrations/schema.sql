@@ -59,6 +59,8 @@ create type public.resolved_mapping_element as (
   ordinality bigint
 );
 
+create sequence figi_private.queue_full_until;
+
 create table figi_private.actions (
   id bigint not null generated always as identity,
   acted_at timestamp with time zone not null default clock_timestamp(),
@@ -2050,6 +2052,7 @@ CREATE OR REPLACE FUNCTION figi_private.fit_periods(p_identifier_types text[], p
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_periods public.security_mappings[];
@@ -2174,7 +2177,8 @@ begin
         created_at = case when m.ticker is distinct from p.ticker then clock_timestamp() else m.created_at end,
         updated_at = clock_timestamp()
       from unnest(v_periods) p
-      where m.identifier_type = p.identifier_type
+      -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+      where m.identifier_type = any (array[p.identifier_type])
         and m.identifier_value = p.identifier_value
         and m.start_date = p.start_date
         and m.is_derived
@@ -2262,6 +2266,7 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_after_insert()
  SET enable_mergejoin TO 'off'
  SET enable_nestloop TO 'on'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_rows bigint := (select count(*) from new_rows);
@@ -2356,6 +2361,7 @@ CREATE OR REPLACE FUNCTION figi_private.forbid_overlap_of(ids bigint[])
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 begin
   perform figi_private.lock_stripes(array(
@@ -2657,6 +2663,7 @@ CREATE OR REPLACE FUNCTION figi_private.keep_sightings(p_sightings figi_private.
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 begin
   if true = any (p_are_there) then
@@ -2677,7 +2684,8 @@ begin
         end,
       details_at = greatest(s.details_at, n.details_at)
     from unnest(p_sightings) n
-    where s.identifier_type = n.identifier_type
+    -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+    where s.identifier_type = any (array[n.identifier_type])
       and s.identifier_value = n.identifier_value
       and s.ticker = n.ticker
       and s.source = n.source;
@@ -2773,6 +2781,40 @@ AS $function$
     ),
     c.ended
   from counted c
+$function$;
+
+CREATE OR REPLACE FUNCTION figi_private.measure_queue(p_newest bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_oldest bigint;
+  v_setting text;
+  v_limit bigint := 1000000;
+begin
+  select r.id
+  into v_oldest
+  from figi_private.fetch_requests r
+  where r.gave_up_at is null
+    and not r.unfiltered
+    and r.priority = 0
+  order by r.id
+  limit 1;
+
+  select substring(s.setting from '^pgfigi\.max_waiting=\s*([0-9]{1,15})\s*$')
+  into v_setting
+  from pg_db_role_setting d
+  cross join lateral unnest(d.setconfig) as s (setting)
+  where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
+    and d.setrole = 0
+    and s.setting like 'pgfigi.max\_waiting=%';
+  v_limit := coalesce(v_setting::bigint, v_limit);
+
+  if p_newest - v_oldest >= v_limit then
+    perform setval('figi_private.queue_full_until', extract(epoch from clock_timestamp())::bigint + 10);
+  end if;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION figi_private.next_claim_in()
@@ -3584,6 +3626,7 @@ CREATE OR REPLACE FUNCTION figi_private.record_sightings(p_identifier_types text
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 declare
   v_first bigint;
@@ -3864,6 +3907,7 @@ AS $function$
 declare
   v_request record;
   v_unfiltered boolean := false;
+  v_id bigint;
 begin
   if pg_is_in_recovery() or current_setting('transaction_read_only')::boolean then
     return false;
@@ -3897,8 +3941,20 @@ begin
     end loop;
   end if;
 
+  if pg_sequence_last_value('figi_private.queue_full_until') - extract(epoch from clock_timestamp()) between 0 and 10
+    and not has_function_privilege(
+      session_user, 'figi_private.claim_requests(text, integer, integer, interval, text[], text[])', 'execute'
+    )
+  then
+    return false;
+  end if;
+
   insert into figi_private.fetch_requests (identifier_type, identifier_value, priority, unfiltered)
-  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered);
+  values (p_identifier_type, p_identifier_value, p_priority, v_unfiltered)
+  returning id into v_id;
+  if v_id % 1024 = 0 then
+    perform figi_private.measure_queue(v_id);
+  end if;
   if current_setting('pgfigi.fetch_job_added', true) is distinct from 'yes' then
     perform figi_private.add_fetch_job();
   end if;
@@ -4110,6 +4166,7 @@ CREATE OR REPLACE FUNCTION figi_private.restore_mappings(p_rows jsonb)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -4117,6 +4174,7 @@ declare
   v_given public.security_mappings[];
   v_reasons text[];
   v_is_there boolean[];
+  v_highest bigint;
   v_opened bigint;
 begin
   select array_agg(m order by r.place)
@@ -4159,6 +4217,19 @@ begin
     offset 0
   ) m on true;
 
+  -- Before they are used: whoever else writes takes the next number meanwhile, without any lock of ours.
+  select max(g.id) into v_highest
+  from unnest(v_given) g;
+  if v_highest - coalesce(pg_sequence_last_value(v_sequence), 0) <= 100000 then
+    perform count(nextval(v_sequence))
+    from generate_series(1, v_highest - coalesce(pg_sequence_last_value(v_sequence), 0));
+  elsif v_highest is not null then
+    -- So far nobody gets between the look and the setting; but who sets another one must not set it back.
+    perform pg_advisory_lock(1718183785, 256);
+    perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), v_highest));
+    perform pg_advisory_unlock(1718183785, 256);
+  end if;
+
   insert into public.security_mappings (
     id, identifier_type, identifier_value, ticker, has_no_results, start_date, end_date, last_fetched_date, created_at,
     updated_at, figi, composite_figi, share_class_figi, name, exch_code, security_type, security_type2, market_sector,
@@ -4186,10 +4257,6 @@ begin
     and not v_is_there[g.place];
   get diagnostics v_opened = row_count;
   perform figi_private.notify_changes(0, v_opened, (select min(g.start_date) from unnest(v_given) g));
-
-  -- After the stripes 0 to 255: what sets the sequence back must not come between another's look and its setting.
-  perform pg_advisory_xact_lock(1718183785, 256);
-  perform setval(v_sequence, greatest(pg_sequence_last_value(v_sequence), (select max(g.id) from unnest(v_given) g)));
 
   return query
     select
@@ -4255,6 +4322,7 @@ CREATE OR REPLACE FUNCTION figi_private.restore_sightings(p_rows jsonb)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -5285,6 +5353,7 @@ CREATE OR REPLACE FUNCTION public.upsert_mappings(identifier_types text[], ident
  SET enable_mergejoin TO 'off'
  SET enable_seqscan TO 'off'
  SET jit TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -5384,7 +5453,8 @@ begin
   if v_sighted_types is not null then
     delete from public.security_mappings m
     using unnest(v_sighted_types, v_sighted_values) as i (identifier_type, identifier_value)
-    where m.identifier_type = i.identifier_type
+    -- Not "=", which the planner could also take to go through all of the table in order, where it holds that for empty.
+    where m.identifier_type = any (array[i.identifier_type])
       and m.identifier_value = i.identifier_value
       and m.is_derived
       and (m.end_date is null or m.end_date > upsert_mappings.fetched_at);
@@ -5954,6 +6024,9 @@ comment on function figi_private.lock_stripes(integer[]) is
 comment on function figi_private.mapping_totals() is
   'How many mappings are current with a ticker (found) and without (negatives), how many of both are past their age (stale), and how many periods have ended: exact, without counting the table.';
 
+comment on function figi_private.measure_queue(bigint) is
+  'Shuts the queue to lookups for ten seconds where the setting pgfigi.max_waiting (alter database; default one million) lookups wait to be fetched. Told of the number of the newest request.';
+
 comment on function figi_private.next_claim_in() is
   'In how long the next request can be claimed, within a minute from now; null where none can.';
 
@@ -6066,7 +6139,7 @@ comment on function figi_private.request_as_shown(figi_private.fetch_requests) i
   'A request in the words of the page: priority is lookup, warming or refresh, state waiting, fetching or gave up; not_before only where it is still to come.';
 
 comment on function figi_private.request_fetch(text,text,smallint) is
-  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
+  'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, within that minute, or where pgfigi.max_waiting lookups wait already. Never waits for another session.';
 
 comment on function figi_private.request_ids(text[],text[]) is
   'The ids of all requests for these identifiers, waiting, claimed or given up.';
@@ -6217,6 +6290,9 @@ comment on function public.warm_mappings(text,text[],interval) is
 
 comment on schema figi_private is
   'The machinery of pgfigi: requests, budgets, internal functions. No user''s role reads or writes here except through functions.';
+
+comment on sequence figi_private.queue_full_until is
+  'Until when the queue takes no further lookups, as seconds since 1970: measure_queue sets it, request_fetch reads it.';
 
 comment on table figi_private.actions is
   'What people did by the buttons of the page: who, from where, what, when. Written in the transaction of the action itself.';

@@ -7,6 +7,7 @@ import { join, relative } from 'node:path'
 import { acquireEmbedded } from '../src/database/embedded.ts'
 import { migrateUp } from '../src/database/migrate.ts'
 import { makeHome, removeHome, throwawaySettings } from '../test/support/cluster.ts'
+import { builtSql } from './built_sql.ts'
 
 interface Outcome {
   readonly passed: boolean
@@ -15,14 +16,11 @@ interface Outcome {
 
 const root = join(import.meta.dirname, '..')
 
-/** The one file that may send SQL that is not written in it. Tests and benchmarks may, too. */
-const mayUseUnsafe = 'src/database/user_query.ts'
-
 const checks: Readonly<Record<string, () => Promise<Outcome>>> = {
   types: () => program('tsc', ['-p', 'tsconfig.json']),
   'lint and format': () => program('biome', ['check', '--error-on-warnings', '.']),
   'unused code and dependencies': () => program('knip', []),
-  'no sql.unsafe': noUnsafe,
+  'no SQL or command is built from strings': noBuiltSql,
   'no uncommitted migration': migrationStatus,
   'schema.sql is fresh': () => node(['scripts/schema_dump.ts', '--check']),
   'docs/api is fresh': () => node(['scripts/api_docs.ts', '--check']),
@@ -45,20 +43,16 @@ const failed = outcomes.filter((passed) => !passed).length
 console.log(`\n${outcomes.length - failed} passed, ${failed} failed`)
 process.exitCode = failed > 0 ? 1 : 0
 
-async function noUnsafe(): Promise<Outcome> {
+async function noBuiltSql(): Promise<Outcome> {
   const found: string[] = []
   for (const folder of ['src', 'tasks', 'scripts']) {
     for (const name of await readdir(join(root, folder), { recursive: true })) {
       const file = join(root, folder, name)
-      const path = relative(root, file).replaceAll('\\', '/')
-      if (!name.endsWith('.ts') || path === mayUseUnsafe) continue
-      const lines = (await readFile(file, 'utf8')).split('\n')
-      const numbers = lines.flatMap((line, index) => (/\.unsafe\(/.test(line) ? [index + 1] : []))
-      found.push(...numbers.map((number) => `${path}:${number}`))
+      if (!name.endsWith('.ts')) continue
+      found.push(...builtSql(relative(root, file).replaceAll('\\', '/'), await readFile(file, 'utf8')))
     }
   }
-  const advice = `Write it with the sql tag, whose parameters never become SQL; only ${mayUseUnsafe} may do otherwise.`
-  return { passed: found.length === 0, output: [...found, advice].join('\n') }
+  return { passed: found.length === 0, output: found.join('\n') }
 }
 
 /** graphile-migrate's own word for it, by .gmrc, on a database that has all that is committed. */

@@ -12,6 +12,7 @@ import { type QueueSize, queueSize } from './database/warming.ts'
 import { LookupFailedError } from './errors/lookup_failed_error.ts'
 import { type Identifier, type IdentifierType, identify, normalizeIdentifier } from './identifiers.ts'
 import { createLogger, type Logger } from './log.ts'
+import { monotonicNow } from './monotonic.ts'
 import { createInProcessBudget } from './openfigi/budget.ts'
 import { openFigiFrom } from './openfigi/from_config.ts'
 import { inOrder } from './ordered.ts'
@@ -282,9 +283,12 @@ export class OpenFIGIClient implements AsyncDisposable {
     if (fetched?.outcome === 'error') return failed(`OpenFIGI answered: ${fetched.message}`)
     const row = await lookups.fetched(lookup)
     const isNew = Number(row.last_fetched_date) > Number(known.last_fetched_date)
-    return isNew
-      ? row
-      : failed('another process asked, and OpenFIGI answered with an error; it is asked again by itself')
+    if (isNew) return row
+    // What was cleared while we asked is not written back: the answer is good all the same.
+    const own = fetched && resolvedOf(fetched, new Date())
+    return (
+      own ?? failed('another process asked, and OpenFIGI answered with an error; it is asked again by itself')
+    )
   }
 
   async #fromApi(identifier: Identifier, isCounted: boolean): Promise<ResolvedMapping> {
@@ -292,8 +296,8 @@ export class OpenFIGIClient implements AsyncDisposable {
     const status = kept?.answer.outcome === 'listing' ? 'hit' : kept ? 'negative' : 'miss'
     if (!isCounted) this.#count(identifier.type, status, kept ? 'process' : 'openfigi')
     try {
-      const { answer, receivedAt } = await this.#apiOnly.answer(identifier)
-      const resolved = resolvedOf(answer, new Date(Date.now() - (performance.now() - receivedAt)))
+      const { answer, askedAt } = await this.#apiOnly.answer(identifier)
+      const resolved = resolvedOf(answer, new Date(Date.now() - (monotonicNow() - askedAt)))
       if (resolved) return resolved
       throw new Error(`OpenFIGI answered: ${answer.message}`)
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Config } from './config.ts'
 import type { Counting } from './counting/tally.ts'
+import { answered } from './database/answered.ts'
 import { connect, type Sql } from './database/connect.ts'
-import { within } from './database/deadline.ts'
 import { explained, isAway } from './database/faults.ts'
 import { type OpenDatabase, openDatabase } from './database/open.ts'
 import { recordAnswers } from './database/requests.ts'
@@ -49,7 +49,7 @@ export class ClientDatabase {
     if (this.#isAway) throw new DatabaseAway()
     try {
       const { sql } = await this.#open()
-      return await this.#within(query(sql))
+      return await this.#within(sql, query(sql))
     } catch (error) {
       throw this.#awayOr(error)
     }
@@ -59,7 +59,7 @@ export class ClientDatabase {
   async require<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T> {
     try {
       const { sql } = await this.#open()
-      return await this.#within(query(sql))
+      return await this.#within(sql, query(sql))
     } catch (error) {
       throw explained(error)
     }
@@ -136,8 +136,8 @@ export class ClientDatabase {
     const { queryTimeoutMs } = client
     const database = await openDatabase(this.#config)
     const sql = connect(database.url, { ...client, max: client.maxConnections })
-    const onUnrecorded: ApiOnly['keep'] = (answers, receivedAt) => {
-      this.#apiOnly.keep(answers, receivedAt)
+    const onUnrecorded: ApiOnly['keep'] = (answers, askedAt) => {
+      this.#apiOnly.keep(answers, askedAt)
       this.#leave(new DatabaseError('answers could not be written', undefined))
     }
     const parts = { sql, logger, counting, dispatcher, queryTimeoutMs, onUnrecorded }
@@ -162,7 +162,7 @@ export class ClientDatabase {
   async #tryToReturn(): Promise<void> {
     try {
       const { sql } = await this.#open()
-      await this.#within(sql`select 1`)
+      await this.#within(sql, sql`select 1`)
       const written = await this.#flush(sql)
       this.#isAway = false
       this.#options.logger.info({ written }, 'The database is back')
@@ -177,11 +177,11 @@ export class ClientDatabase {
   }
 
   #flush(sql: Sql): Promise<number> {
-    return this.#apiOnly.flush((answers, ageMs) => this.#within(recordAnswers(sql, answers, ageMs)))
+    return this.#apiOnly.flush((answers, ageMs) => this.#within(sql, recordAnswers(sql, answers, ageMs)))
   }
 
-  #within<T>(query: PromiseLike<T>): Promise<T> {
-    return within(this.#config.client.queryTimeoutMs, 'The database', query)
+  #within<T>(sql: Sql, query: PromiseLike<T>): Promise<T> {
+    return answered(sql, this.#config.client.queryTimeoutMs, query)
   }
 
   async #flushAtTheEnd(): Promise<boolean> {

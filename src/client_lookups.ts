@@ -4,6 +4,7 @@ import { DatabaseAway } from './client_database.ts'
 import type { Config } from './config.ts'
 import { ChangeListener } from './database/change_listener.ts'
 import { type Lookup, type ResolvedMapping, resolveMany } from './database/lookups.ts'
+import { endOfLog } from './database/replication.ts'
 import type { Identifier } from './identifiers.ts'
 import { createLanes } from './lanes.ts'
 import type { Logger } from './log.ts'
@@ -38,7 +39,10 @@ export class ClientLookups {
     this.#config = config
     this.#logger = logger
     this.#database = database
-    this.#replica = databaseReadUrl === undefined ? null : new ReadReplica(databaseReadUrl, client, logger)
+    this.#replica =
+      databaseReadUrl === undefined
+        ? null
+        : new ReadReplica(databaseReadUrl, { settings: client, logger, primaryLsn: () => this.#primaryLsn() })
     this.#recent =
       client.cacheInProcess === 0
         ? null
@@ -110,15 +114,16 @@ export class ClientLookups {
   async hasChanged(): Promise<void> {
     this.#recent?.forget()
     if (!this.#replica) return
-    const [log] = await this.#database.require(
-      (sql) => sql<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`,
-    )
-    this.#replica.catchUp(log.lsn)
+    this.#replica.catchUp(await this.#database.require(endOfLog))
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all([this.#listener?.close(), this.#replica?.close()])
+  }
+
+  #primaryLsn(): Promise<string> {
+    return this.#database.query(endOfLog)
   }
 
   async #askPrimary(lookups: readonly Lookup[], maxAgeDays: number | null): Promise<ResolvedMapping[]> {

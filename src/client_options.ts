@@ -43,6 +43,11 @@ export interface OpenFIGIClientOptions {
    * changes in the database. Takes a connection of its own, not through a transaction pooler. Default 0: none.
    */
   readonly cacheInProcess?: number | undefined
+  /**
+   * PGFIGI_MAX_REPLICA_LAG_SECONDS: lookups on the replica miss nothing that was committed longer ago; where that cannot be
+   * found out, the primary answers. Default 30; 0 takes whatever the replica says.
+   */
+  readonly maxReplicaLagSeconds?: number | undefined
   /** Answers kept while the database is away. Default 100000. */
   readonly maxKept?: number | undefined
   /** A pino logger or anything like it. Default: warnings and errors to stderr. */
@@ -71,6 +76,7 @@ export function configOf(options: OpenFIGIClientOptions): Config {
     PGFIGI_PREPARE: options.prepare?.toString(),
     PGFIGI_QUERY_TIMEOUT_MS: options.queryTimeoutMs?.toString(),
     PGFIGI_CACHE_IN_PROCESS: options.cacheInProcess?.toString(),
+    PGFIGI_MAX_REPLICA_LAG_SECONDS: options.maxReplicaLagSeconds?.toString(),
   }
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   return parseConfig({ ...readEnvironment(), ...set })

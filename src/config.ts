@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parse } from 'dotenv'
 import { z } from 'zod'
+import { forWriting } from './database/server_urls.ts'
 import { ConfigError } from './errors/config_error.ts'
 import { InvalidSettingError } from './errors/invalid_setting_error.ts'
 import { parseApiUrl } from './openfigi/api_url.ts'
@@ -28,6 +29,8 @@ export interface ClientSettings {
   readonly queryTimeoutMs: number
   /** Most hits and negatives kept in the process; zero keeps none. */
   readonly cacheInProcess: number
+  /** Lookups on a replica miss nothing that was committed longer ago; zero takes whatever it says. */
+  readonly maxReplicaLagSeconds: number
 }
 
 /** Where the page listens, and what opens it. */
@@ -81,7 +84,6 @@ const databaseUrl = z
     (url) => /^postgres(ql)?:\/\//.test(url),
     'must be a URL such as postgres://user:password@host:5432/database',
   )
-  .optional()
 
 const wholeNumber = (from: number, to: number, what: string) =>
   z
@@ -108,15 +110,16 @@ export function isHost(text: string): boolean {
 }
 
 const environmentSchema = z.object({
-  DATABASE_URL: databaseUrl,
-  DATABASE_READ_URL: databaseUrl,
-  DATABASE_DIRECT_URL: databaseUrl,
+  DATABASE_URL: databaseUrl.transform(forWriting).optional(),
+  DATABASE_READ_URL: databaseUrl.optional(),
+  DATABASE_DIRECT_URL: databaseUrl.transform(forWriting).optional(),
   PGFIGI_MAX_CONNECTIONS: wholeNumber(1, 1000, 'a whole number').default(10),
   PGFIGI_IDLE_TIMEOUT_SECONDS: wholeNumber(0, 86_400, 'seconds').default(30),
   PGFIGI_CONNECTION_LIFETIME_SECONDS: wholeNumber(0, 2_000_000, 'seconds').optional(),
   PGFIGI_PREPARE: yesOrNo('true'),
   PGFIGI_QUERY_TIMEOUT_MS: wholeNumber(1, 86_400_000, 'milliseconds').default(10_000),
   PGFIGI_CACHE_IN_PROCESS: wholeNumber(0, 10_000_000, 'a number of identifiers').default(0),
+  PGFIGI_MAX_REPLICA_LAG_SECONDS: wholeNumber(0, 86_400, 'seconds').default(30),
   OPENFIGI_API_KEY: z
     .string()
     .refine((key) => /^[\x21-\x7e]+$/.test(key), 'must be the key alone, without blanks or line breaks')
@@ -208,6 +211,7 @@ export function parseConfig(environment: Environment): Config {
       prepare: env.PGFIGI_PREPARE,
       queryTimeoutMs: env.PGFIGI_QUERY_TIMEOUT_MS,
       cacheInProcess: env.PGFIGI_CACHE_IN_PROCESS,
+      maxReplicaLagSeconds: env.PGFIGI_MAX_REPLICA_LAG_SECONDS,
     },
     apiKey: env.OPENFIGI_API_KEY,
     apiUrl: env.OPENFIGI_API_URL,

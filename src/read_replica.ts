@@ -1,8 +1,11 @@
 import type { ClientSettings } from './config.ts'
+import { answered } from './database/answered.ts'
 import { connect, type Sql } from './database/connect.ts'
-import { within } from './database/deadline.ts'
 import { explained } from './database/faults.ts'
 import type { Lookup, ResolvedMapping } from './database/lookups.ts'
+import { ReplicaAge } from './database/replica_age.ts'
+import { replicaState } from './database/replication.ts'
+import { DatabaseError } from './errors/database_error.ts'
 import type { Identifier } from './identifiers.ts'
 import type { Logger } from './log.ts'
 import { keyOf } from './pipeline/wanted.ts'
@@ -13,14 +16,23 @@ const pauseMs = 2_000
 /** Own fetches that are remembered; when so many more have been made, a replica has the first. */
 const mostFetches = 100_000
 
+export interface ReadReplicaOptions {
+  readonly settings: ClientSettings
+  readonly logger: Logger
+  /** Where the primary's log ends now. Rejects where the primary cannot say. */
+  readonly primaryLsn: () => Promise<string>
+}
+
 /**
  * A replica of the database, for lookups alone. Whatever goes wrong there, the primary answers: it is left alone with one
- * warning and tried again after a pause. What this client has fetched is not taken from it before it has that.
+ * warning and tried again after a pause; so is one that is too far behind, or that was promoted. What this client has fetched is not taken from it before it has that.
  */
 export class ReadReplica {
   readonly #sql: Sql
   readonly #settings: ClientSettings
   readonly #logger: Logger
+  /** Null where answers of any age will do. */
+  readonly #age: ReplicaAge | null
   /** When the primary says that it was fetched, in milliseconds; infinite until that is known. */
   readonly #fetched = new Map<string, number>()
   #isAside = false
@@ -29,8 +41,19 @@ export class ReadReplica {
   #behind: string | null = null
   #timer: NodeJS.Timeout | null = null
 
-  constructor(url: string, settings: ClientSettings, logger: Logger) {
-    this.#sql = connect(url, { ...settings, max: settings.maxConnections, applicationName: 'pgfigi lookups' })
+  constructor(url: string, { settings, logger, primaryLsn }: ReadReplicaOptions) {
+    const boundMs = settings.maxReplicaLagSeconds * 1000
+    const parts = { boundMs, primaryLsn, replicaState: () => this.#within(replicaState(this.#sql)) }
+    this.#age = boundMs === 0 ? null : new ReplicaAge(parts)
+    this.#sql = connect(url, {
+      ...settings,
+      max: settings.maxConnections,
+      applicationName: 'pgfigi lookups',
+      onParameter: (name, value) => {
+        // Comes with the answer of the first query after the promotion.
+        if (name === 'in_hot_standby' && value === 'off') this.#age?.isPromoted()
+      },
+    })
     this.#settings = settings
     this.#logger = logger
   }
@@ -39,7 +62,11 @@ export class ReadReplica {
   async query<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T | null> {
     if (this.#isAside) return null
     try {
-      return await this.#within(query(this.#sql))
+      await this.#age?.refresh()
+      this.#requireYoung()
+      const answer = await this.#within(query(this.#sql))
+      this.#requireYoung()
+      return answer
     } catch (error) {
       this.#leave(error)
       return null
@@ -103,10 +130,11 @@ export class ReadReplica {
     try {
       // The empty set is what lookups will ask, too: an older schema or a missing right shows here.
       const [row] = await this.#within(this.#sql<[{ has_it: boolean }]>`
-        select coalesce(pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
-        from (select count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
+        select coalesce(pg_catalog.pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
+        from (select pg_catalog.count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
       if (this.#behind !== behind) return // A later change has set a timer of its own.
-      if (!row.has_it) return this.#leaveAside()
+      await this.#age?.refresh()
+      if (!row.has_it || (this.#age?.objection ?? null) !== null) return this.#leaveAside()
       this.#behind = null
       this.#isAside = false
       this.#logger.info({}, 'The replica answers again')
@@ -115,7 +143,13 @@ export class ReadReplica {
     }
   }
 
+  /** Throws where an answer may be older than it may. */
+  #requireYoung(): void {
+    const objection = this.#age?.objection ?? null
+    if (objection !== null) throw new DatabaseError(`The replica is not used: ${objection}`, undefined)
+  }
+
   #within<T>(query: PromiseLike<T>): Promise<T> {
-    return within(this.#settings.queryTimeoutMs, 'The replica', query)
+    return answered(this.#sql, this.#settings.queryTimeoutMs, query)
   }
 }

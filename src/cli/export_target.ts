@@ -12,6 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such folder',
   ENOTDIR: 'there is no such folder',
   EACCES: 'this user may not write there',
+  EEXIST: 'somebody else’s file has the name that is needed meanwhile',
   EPERM: 'this user may not write there',
   EROFS: 'the disk is read-only',
   EISDIR: 'it is a folder',
@@ -47,8 +48,12 @@ export async function fileTarget(path: string, { signal }: Context): Promise<Exp
   const isPlain = existing === null || existing.isFile()
   const target = isPlain ? await realpath(path).catch(() => path) : path
   const temporary = isPlain ? `${target}.${process.pid}.part` : target
-  if (isPlain) await removePartsOfTheDead(target)
-  const file = await open(temporary, 'w', existing?.mode).catch((error) => {
+  if (isPlain) {
+    await removePartsOfTheDead(target)
+    await rm(temporary, { force: true }).catch(() => {}) // of an earlier process with our pid
+  }
+  // A file of its own: in a folder like /tmp somebody may have put a link under that name.
+  const file = await open(temporary, isPlain ? 'wx' : 'w', existing?.mode).catch((error) => {
     throw new UsageError(`${path} cannot be written: ${reasonOf(error)}.`)
   })
   return {

@@ -1,6 +1,7 @@
 import { within } from '../database/deadline.ts'
 import { codeOf, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { Count, Tally } from './tally.ts'
 
 export interface FlusherOptions {
@@ -86,7 +87,7 @@ export class Flusher {
 
   async #flush(): Promise<boolean> {
     for (;;) {
-      if (this.#uncertain && Date.now() - this.#uncertain.takenAt > uncertainForMs) this.#uncertain = null
+      if (this.#uncertain && monotonicNow() - this.#uncertain.takenAt > uncertainForMs) this.#uncertain = null
       const isRetry = this.#uncertain !== null
       this.#uncertain ??= this.#next()
       if (!this.#uncertain) return true
@@ -108,7 +109,7 @@ export class Flusher {
     const { tally, isHeartbeat } = this.#options
     if (tally.isEmpty && !isHeartbeat) return null
     this.#number += 1
-    return { number: this.#number, counts: tally.take(), takenAt: Date.now() }
+    return { number: this.#number, counts: tally.take(), takenAt: monotonicNow() }
   }
 
   async #write({ number, counts }: Flush): Promise<void> {

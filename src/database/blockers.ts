@@ -41,14 +41,14 @@ async function blockersOf(sql: Sql, pid: number): Promise<string[]> {
     select
       case b.pid
         when 0 then 'a prepared transaction (see pg_prepared_xacts)'
-        else format(
+        else pg_catalog.format(
           'session %s (%s)',
           b.pid,
-          concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state, 'since ' || date_trunc('second', a.xact_start))
+          pg_catalog.concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state, 'since ' || pg_catalog.date_trunc('second', a.xact_start)::text)
         )
       end as name
-    from unnest(pg_blocking_pids(${pid})) as b (pid)
-    left join pg_stat_activity a on a.pid = b.pid
+    from pg_catalog.unnest(pg_catalog.pg_blocking_pids(${pid})) as b (pid)
+    left join pg_catalog.pg_stat_activity a on a.pid = b.pid
     group by b.pid, a.usename, a.application_name, a.state, a.xact_start
     order by b.pid`
   return rows.map(({ name }) => name)

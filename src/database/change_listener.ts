@@ -4,7 +4,7 @@ import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from './connect.ts'
 import { within } from './deadline.ts'
-import { explained } from './faults.ts'
+import { explained, isAway } from './faults.ts'
 import { openListening } from './notifications.ts'
 
 export interface ChangeListenerOptions {
@@ -71,7 +71,7 @@ export class ChangeListener {
         })
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        if (error instanceof DatabaseError) {
+        if (error instanceof DatabaseError && !isAway(error)) {
           logger.warn({ reason: error.message }, 'Nothing is cached in the process')
           return
         }
@@ -117,9 +117,9 @@ export class ChangeListener {
     const [row] = await this.#answer(
       sql<[{ now: Date; max_age: number }]>`
         select
-          clock_timestamp() as now,
-          (1000 * case
-            when isfinite(a) then extract(epoch from a) - extract(year from a) * 5.25 * 86400
+          pg_catalog.clock_timestamp() as now,
+          (1000.0 * case
+            when pg_catalog.isfinite(a) then extract(epoch from a) - extract(year from a) * 5.25 * 86400.0
             else extract(epoch from a)
           end)::float8 as max_age
         from public.cache_max_age() a`,

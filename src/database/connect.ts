@@ -1,4 +1,7 @@
 import postgres from 'postgres'
+import { choiceOf } from './choose_server.ts'
+import { serverUrls } from './server_urls.ts'
+import { type DriverAddress, Sockets } from './sockets.ts'
 
 export type Sql = postgres.Sql
 
@@ -18,11 +21,18 @@ export interface ConnectOptions {
   readonly hasArrays?: boolean
   /** What pg_stat_activity shows; begins with pgfigi, by which the database tells our sessions from others. */
   readonly applicationName?: string
+  /** Told the settings that a server reports by itself, as in_hot_standby. */
+  readonly onParameter?: (name: string, value: string) => void
 }
 
-/** A pool of connections; none is opened before the first query. */
+/** A pool that a slow database has hung up again and again would leave it more sessions each time. */
+const hangUpEveryMs = 60_000
+
+const pools = new WeakMap<Sql, { readonly sockets: Sockets; hungUpAt: number }>()
+
+/** A pool of connections; none is opened before the first query. Of a URL of several servers it goes to the one that will do. */
 export function connect(url: string, options: ConnectOptions = {}): Sql {
-  return postgres(withoutApplicationName(url), {
+  return pooled(url, {
     max: options.max ?? 10,
     prepare: options.prepare ?? true,
     fetch_types: options.hasArrays ?? true,
@@ -33,9 +43,50 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
     connect_timeout: 5,
     backoff: (retries: number) => Math.min(2 ** retries / 10, 2) * (0.5 + Math.random() / 2),
     onnotice: () => {},
-    connection: { application_name: options.applicationName ?? 'pgfigi' },
+    ...(options.onParameter ? { onparameter: options.onParameter } : {}),
+    connection: { application_name: options.applicationName ?? 'pgfigi', ...readable },
   })
 }
+
+/** The driver's pool, with the sockets of our own making. */
+export function pooled(url: string, options: postgres.Options<Record<string, never>>): Sql {
+  const { urls, wanted } = serverUrls(url)
+  const sockets = new Sockets(choiceOf(url))
+  const isOthersNow = { 'read-write': 'on', primary: 'on', standby: 'off' }[String(wanted)]
+  const sql = postgres(withoutApplicationName(urls[0]), {
+    ...options,
+    ...{ socket: (address: DriverAddress) => sockets.open(address) },
+    onparameter(name, value) {
+      // A primary that has become read-only, a standby that has been promoted.
+      const tells =
+        wanted === 'read-write' ? /^(in_hot_standby|default_transaction_read_only)$/ : /^in_hot_standby$/
+      if (urls.length > 1 && value === isOthersNow && tells.test(name))
+        sockets.hangUp(`${name} is ${value} now`)
+      options.onparameter?.(name, value)
+    },
+  })
+  const end = sql.end
+  sql.end = async (how) => {
+    await Promise.race([end(how), sockets.areGone()])
+    void sockets.end()
+  }
+  pools.set(sql, { sockets, hungUpAt: Number.NEGATIVE_INFINITY })
+  return sql
+}
+
+/**
+ * Gives up all connections of a pool, on which nothing comes back: they would stay taken until the system gives them up, a
+ * quarter of an hour later. At most once a minute.
+ */
+export function hangUp(sql: Sql): void {
+  const pool = pools.get(sql)
+  if (!pool || performance.now() - pool.hungUpAt < hangUpEveryMs) return
+  pool.hungUpAt = performance.now()
+  pool.sockets.hangUp('nothing came back on it')
+}
+
+/** The driver reads times in this form alone, whatever a role or database is set to; transaction poolers know this parameter, too. */
+export const readable = { DateStyle: 'ISO, MDY' }
 
 /** One that stands in the URL would go before ours. */
 export function withoutApplicationName(url: string): string {

@@ -20,7 +20,7 @@ export async function recordCounts(
     select figi_private.record_counts(
       ${JSON.stringify(process)}::text::jsonb, ${flush}, ${JSON.stringify(counts)}::text::jsonb
     ) as written
-    from (select set_config('lock_timeout', ${lockTimeout}, true) offset 0) as patience`
+    from (select pg_catalog.set_config('lock_timeout', ${lockTimeout}, true) offset 0) as patience`
   return row?.written ?? false
 }
 
@@ -28,7 +28,7 @@ export async function recordCounts(
 export async function processEnded(sql: Sql, process: ProcessIdentity): Promise<void> {
   await sql`
     select figi_private.process_ended(${process.process})
-    from (select set_config('lock_timeout', ${lockTimeout}, true) offset 0) as patience`
+    from (select pg_catalog.set_config('lock_timeout', ${lockTimeout}, true) offset 0) as patience`
 }
 
 /** How often something happened within a bucket of time. */
@@ -44,7 +44,7 @@ export interface BucketCount {
 export async function countsSince(sql: Sql, since: Date, bucketMs: number): Promise<BucketCount[]> {
   const rows = await sql<(Omit<BucketCount, 'count'> & { count: string })[]>`
     select at, counter, labels, count
-    from figi_private.counts_since(${since}, ${bucketMs} * interval '1 millisecond')`
+    from figi_private.counts_since(${since}, ${bucketMs}::float8 * interval '1 millisecond')`
   return rows.map((row) => ({ ...row, count: Number(row.count) }))
 }
 
@@ -63,7 +63,7 @@ export interface Sizes {
 export async function sizesSince(sql: Sql, since: Date, bucketMs: number): Promise<Sizes[]> {
   const rows = await sql<Record<keyof Sizes, string | Date>[]>`
     select at, found, negatives, stale, ended, waiting, gave_up
-    from figi_private.sizes_since(${since}, ${bucketMs} * interval '1 millisecond')`
+    from figi_private.sizes_since(${since}, ${bucketMs}::float8 * interval '1 millisecond')`
   return rows.map((row) => ({
     at: row.at as Date,
     found: Number(row.found),

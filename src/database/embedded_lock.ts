@@ -38,14 +38,14 @@ async function openLock(home: string): Promise<DatabaseSync> {
 }
 
 async function lockExclusively(database: DatabaseSync, home: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
+  const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     try {
       database.exec('begin exclusive')
       return
     } catch (error) {
       if (!isBusy(error)) throw notOurs(home, error)
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new EmbeddedError(
           'locked',
           `Another pgfigi command has been starting or stopping the database in ${home} for two minutes; ` +

@@ -36,10 +36,10 @@ export async function serverState(data: string): Promise<ServerState | null> {
 
 /** The server, once it is neither starting nor stopping. */
 export async function settledServer(data: string): Promise<ServerState | null> {
-  for (const deadline = Date.now() + START_SECONDS * 1000; ; await sleep(100)) {
+  for (const deadline = performance.now() + START_SECONDS * 1000; ; await sleep(100)) {
     const state = await serverState(data)
     if (!state || state.status === 'ready') return state
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new EmbeddedError('start', `The database in ${data} has been ${state.status} for five minutes`)
     }
   }
@@ -53,7 +53,7 @@ export async function startServer(
 ): Promise<number> {
   const { data, log, account, binaries } = cluster
   await prepareLog(cluster)
-  const deadline = Date.now() + 30_000
+  const deadline = performance.now() + 30_000
   let again = false
   for (let attempt = await freePort(port); ; ) {
     await writeSettings(cluster, { ...settings, port: String(attempt) })
@@ -63,7 +63,7 @@ export async function startServer(
     if (code === 0) return attempt
 
     const said = (await readFile(log, 'utf8')).slice(logged)
-    if (Date.now() > deadline) throw startError(data, log, said || output)
+    if (performance.now() > deadline) throw startError(data, log, said || output)
     if (/Address already in use|could not create any TCP\/IP sockets/.test(said))
       attempt = await freePort(attempt + 1)
     // The children of a postmaster that was killed end by themselves, but not at once.

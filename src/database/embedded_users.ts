@@ -12,9 +12,10 @@ const execFileAsync = promisify(execFile)
  */
 export async function registerUser(home: string): Promise<string> {
   const folder = join(home, 'users')
-  await mkdir(folder, { recursive: true })
+  // Nobody else may take an entry away or add one, whatever the umask: the last user out stops the server.
+  await mkdir(folder, { recursive: true, mode: 0o755 })
   const file = join(folder, `${process.pid}.${randomBytes(4).toString('hex')}`)
-  await writeFile(file, (await processStart(process.pid)) ?? '')
+  await writeFile(file, (await processStart(process.pid)) ?? '', { mode: 0o644 })
   return file
 }
 

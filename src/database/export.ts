@@ -49,9 +49,9 @@ export async function estimatedRows(sql: Sql, { format, scope }: Export): Promis
       ? ['public.security_mappings', 'figi_private.sightings']
       : [scope === 'current' ? 'public.security_mappings_one_open_row' : 'public.security_mappings']
   const [row] = await sql<{ estimate: number | null }[]>`
-    select case when min(c.reltuples) >= 0 then sum(c.reltuples)::float8 end as estimate
+    select case when pg_catalog.min(c.reltuples) >= 0::float4 then pg_catalog.sum(c.reltuples)::float8 end as estimate
     from pg_catalog.pg_class c
-    where c.oid = any(${relations}::text[]::regclass[])`
+    where c.oid = any(${relations}::text[]::regclass[]::oid[])`
   return row?.estimate ?? null
 }
 
@@ -63,11 +63,11 @@ async function prepare(sql: TransactionSql, scope: ExportScope): Promise<void> {
   const asOf = typeof scope === 'object' ? scope.asOf : ''
   await sql`
     select
-      set_config('timezone', 'UTC', true),
-      set_config('datestyle', 'ISO, YMD', true),
-      set_config('parallel_setup_cost', '0', true),
-      set_config('parallel_tuple_cost', '0', true),
-      set_config('pgfigi.export_as_of', ${asOf instanceof Date ? instantOf(asOf) : asOf}, true)`
+      pg_catalog.set_config('timezone', 'UTC', true),
+      pg_catalog.set_config('datestyle', 'ISO, YMD', true),
+      pg_catalog.set_config('parallel_setup_cost', '0', true),
+      pg_catalog.set_config('parallel_tuple_cost', '0', true),
+      pg_catalog.set_config('pgfigi.export_as_of', ${asOf instanceof Date ? instantOf(asOf) : asOf}, true)`
 }
 
 async function* bytesOf(sql: TransactionSql, { format, scope, onRows }: Export): AsyncGenerator<Buffer> {
@@ -103,9 +103,9 @@ function csvRows(sql: TransactionSql, scope: ExportScope) {
       public.spreadsheet_safe(m.identifier_value) as identifier_value,
       public.spreadsheet_safe(m.ticker) as ticker,
       m.has_no_results::text as has_no_results,
-      replace((m.start_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as start_date,
-      replace((m.end_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as end_date,
-      replace((m.last_fetched_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as last_fetched_date,
+      pg_catalog.replace((m.start_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as start_date,
+      pg_catalog.replace((m.end_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as end_date,
+      pg_catalog.replace((m.last_fetched_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as last_fetched_date,
       public.spreadsheet_safe(m.figi) as figi,
       public.spreadsheet_safe(m.composite_figi) as composite_figi,
       public.spreadsheet_safe(m.share_class_figi) as share_class_figi,
@@ -123,13 +123,13 @@ function csvRows(sql: TransactionSql, scope: ExportScope) {
 /** The same columns as they are, one object a row. */
 function jsonRows(sql: TransactionSql, scope: ExportScope) {
   return sql`
-    select row_to_json(r)
+    select pg_catalog.row_to_json(r)
     from (
       select
         m.identifier_type, m.identifier_value, m.ticker, m.has_no_results,
-        replace((m.start_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as start_date,
-        replace((m.end_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as end_date,
-        replace((m.last_fetched_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as last_fetched_date,
+        pg_catalog.replace((m.start_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as start_date,
+        pg_catalog.replace((m.end_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as end_date,
+        pg_catalog.replace((m.last_fetched_date at time zone 'UTC')::text, ' ', 'T') || 'Z' as last_fetched_date,
         m.figi, m.composite_figi, m.share_class_figi, m.name, m.exch_code, m.security_type, m.security_type2,
         m.market_sector, m.source, m.alternatives
       from ${mappingsOf(sql, scope)}
@@ -141,25 +141,25 @@ function mappingsOf(sql: TransactionSql, scope: ExportScope) {
   if (scope === 'current') return sql`public.mapping_periods m where m.end_date is null`
   if (scope === 'history') return sql`public.mapping_periods m`
   return scope.asOf instanceof Date
-    ? sql`public.mappings_as_of(current_setting('pgfigi.export_as_of')::timestamptz) m`
-    : sql`public.mappings_as_of(current_setting('pgfigi.export_as_of')::date) m`
+    ? sql`public.mappings_as_of(pg_catalog.current_setting('pgfigi.export_as_of')::timestamptz) m`
+    : sql`public.mappings_as_of(pg_catalog.current_setting('pgfigi.export_as_of')::date) m`
 }
 
 async function headOfDump(sql: TransactionSql): Promise<Buffer> {
-  const [row] = await sql<[{ at: Date }]>`select now() as at`
+  const [row] = await sql<[{ at: Date }]>`select pg_catalog.now() as at`
   return Buffer.from(`${JSON.stringify({ pgfigi_dump: 1, exported_at: row.at })}\n`)
 }
 
 function rowsOfDump(sql: TransactionSql) {
   return sql`
-    select '{"security_mappings": ' || row_to_json(m)::text || '}'
+    select '{"security_mappings": ' || pg_catalog.row_to_json(m)::text || '}'
     from public.security_mappings m
     order by m.identifier_type, m.identifier_value, m.start_date`
 }
 
 function sightingsOfDump(sql: TransactionSql) {
   return sql`
-    select '{"sightings": ' || row_to_json(s)::text || '}'
+    select '{"sightings": ' || pg_catalog.row_to_json(s)::text || '}'
     from figi_private.sightings s
     order by s.identifier_type, s.identifier_value, s.ticker, s.source`
 }

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
+import { NoServerError } from '../errors/no_server_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 
 /** Codes of the driver and of the system for a connection that is not there, or no longer. */
@@ -33,6 +34,8 @@ const remedies: Readonly<Record<string, string>> = {
   '3F000': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '42704': 'The database has no pgfigi, or an older one: run pgfigi migrate up.',
   '25006': 'The database is read-only (a standby?): point DATABASE_URL to the primary.',
+  PF003:
+    "Sessions of this role do not begin in read committed transactions, in which alone mappings are written: alter role ... set default_transaction_isolation = 'read committed'.",
   '53100': 'The disk of the database is full: free space, then run the same again.',
   '57014': 'The statement took longer than statement_timeout allows: raise it for this role.',
 }
@@ -46,7 +49,8 @@ export function codeOf(error: unknown): string | undefined {
 /** Whether the database cannot be reached just now, so that waiting or doing without it makes sense. */
 export function isAway(error: unknown): boolean {
   const code = codeOf(error) ?? ''
-  return error instanceof DeadlineError || connectionFaults.has(code) || awayStates.test(code)
+  const isTemporary = error instanceof DeadlineError || error instanceof NoServerError
+  return isTemporary || connectionFaults.has(code) || awayStates.test(code)
 }
 
 /** Data exception, integrity constraint, a limit of the program (such as the size of an index row), an invalid identifier. */

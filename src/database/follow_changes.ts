@@ -21,9 +21,9 @@ export async function* followChanges(
     () => notices.wake(),
   )
   const [open] = await sql<[{ since: Date }]>`
-    select least(now(), min(a.xact_start)) as since
+    select least(pg_catalog.now(), pg_catalog.min(a.xact_start)) as since
     from pg_catalog.pg_stat_activity a
-    where a.datname = current_database()`
+    where a.datname = pg_catalog.current_database()`
   const told = new Map<string, number>()
   let recordedAt: Date | null = null
   for (;;) {

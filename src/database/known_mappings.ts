@@ -45,10 +45,10 @@ export async function knownMappings(
   const maxAge = maxAgeOf(maxAgeDays)
   const query = (on: ISql) => on<Columns[]>`
     select
-      to_json(array_agg(r.ticker)) as tickers,
-      to_json(array_agg(r.name)) as names,
-      to_json(array_agg(r.figi)) as figis,
-      to_json(array_agg(r.status)) as statuses
+      pg_catalog.to_json(pg_catalog.array_agg(r.ticker)) as tickers,
+      pg_catalog.to_json(pg_catalog.array_agg(r.name)) as names,
+      pg_catalog.to_json(pg_catalog.array_agg(r.figi)) as figis,
+      pg_catalog.to_json(pg_catalog.array_agg(r.status)) as statuses
     from (
       select resolved.ticker, resolved.name, resolved.figi, resolved.status
       from ${
@@ -56,7 +56,7 @@ export async function knownMappings(
           ? on`
             (
               select w.type, w.value, w.place
-              from unnest(string_to_array(${types}, ','), string_to_array(${values}, ','))
+              from unnest(pg_catalog.string_to_array(${types}, ','), pg_catalog.string_to_array(${values}, ','))
                 with ordinality as w (type, value, place)
               order by w.value
               offset 0
@@ -64,8 +64,8 @@ export async function knownMappings(
             cross join lateral public.resolve_mapping(wanted.type, wanted.value, null, ${maxAge}::interval) as resolved`
           : on`
             unnest(
-              string_to_array(${types}, ','), string_to_array(${values}, ','),
-              string_to_array(${days}, ',', ''), string_to_array(${instants}, ',', '')
+              pg_catalog.string_to_array(${types}, ','), pg_catalog.string_to_array(${values}, ','),
+              pg_catalog.string_to_array(${days}, ',', ''), pg_catalog.string_to_array(${instants}, ',', '')
             ) with ordinality as wanted (type, value, day, instant, place)
             cross join lateral (
               select on_day.ticker, on_day.name, on_day.figi, on_day.status

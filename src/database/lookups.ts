@@ -69,7 +69,7 @@ export async function resolveMany(
   const [asOf] = await sql<Columns[]>`
     select ${columns(sql)}
     from unnest(
-      string_to_array(${types}::text, ','), string_to_array(${values}::text, ','),
+      pg_catalog.string_to_array(${types}::text, ','), pg_catalog.string_to_array(${values}::text, ','),
       ${instants}::text[]::timestamptz[], ${days}::text[]::date[]
     ) with ordinality as wanted (type, value, instant, day, place)
     cross join lateral (
@@ -97,10 +97,10 @@ async function resolveNow(
     select ${columns(sql)}
     from (
       select r.*, r.ordinality as place
-      from public.resolve_mappings('CUSIP', string_to_array(${valuesOf(cusips)}::text, ','), null, ${maxAge}::interval) r
+      from public.resolve_mappings('CUSIP', pg_catalog.string_to_array(${valuesOf(cusips)}::text, ','), null, ${maxAge}::interval) r
       union all
       select r.*, r.ordinality + ${cusips.length} as place
-      from public.resolve_mappings('ISIN', string_to_array(${valuesOf(isins)}::text, ','), null, ${maxAge}::interval) r
+      from public.resolve_mappings('ISIN', pg_catalog.string_to_array(${valuesOf(isins)}::text, ','), null, ${maxAge}::interval) r
     ) resolved`
   const rows = rowsOf([...cusips, ...isins], now as Columns)
   if (isins.length === 0 || cusips.length === 0) return rows
@@ -117,26 +117,26 @@ function listOf(texts: readonly string[]): string {
 
 function columns(sql: Sql) {
   return sql`
-    json_agg(resolved.place) as place,
-    json_agg(resolved.ticker) as ticker,
-    json_agg(resolved.status) as status,
-    json_agg(resolved.fetch_requested) as fetch_requested,
-    json_agg(resolved.resolved_via) as resolved_via,
-    json_agg(resolved.id) as id,
-    json_agg(resolved.has_no_results) as has_no_results,
-    json_agg(resolved.start_date) as start_date,
-    json_agg(resolved.end_date) as end_date,
-    json_agg(resolved.last_fetched_date) as last_fetched_date,
-    json_agg(resolved.figi) as figi,
-    json_agg(resolved.composite_figi) as composite_figi,
-    json_agg(resolved.share_class_figi) as share_class_figi,
-    json_agg(resolved.name) as name,
-    json_agg(resolved.exch_code) as exch_code,
-    json_agg(resolved.security_type) as security_type,
-    json_agg(resolved.security_type2) as security_type2,
-    json_agg(resolved.market_sector) as market_sector,
-    json_agg(resolved.source) as source,
-    json_agg(resolved.alternatives) as alternatives`
+    pg_catalog.json_agg(resolved.place) as place,
+    pg_catalog.json_agg(resolved.ticker) as ticker,
+    pg_catalog.json_agg(resolved.status) as status,
+    pg_catalog.json_agg(resolved.fetch_requested) as fetch_requested,
+    pg_catalog.json_agg(resolved.resolved_via) as resolved_via,
+    pg_catalog.json_agg(resolved.id) as id,
+    pg_catalog.json_agg(resolved.has_no_results) as has_no_results,
+    pg_catalog.json_agg(resolved.start_date) as start_date,
+    pg_catalog.json_agg(resolved.end_date) as end_date,
+    pg_catalog.json_agg(resolved.last_fetched_date) as last_fetched_date,
+    pg_catalog.json_agg(resolved.figi) as figi,
+    pg_catalog.json_agg(resolved.composite_figi) as composite_figi,
+    pg_catalog.json_agg(resolved.share_class_figi) as share_class_figi,
+    pg_catalog.json_agg(resolved.name) as name,
+    pg_catalog.json_agg(resolved.exch_code) as exch_code,
+    pg_catalog.json_agg(resolved.security_type) as security_type,
+    pg_catalog.json_agg(resolved.security_type2) as security_type2,
+    pg_catalog.json_agg(resolved.market_sector) as market_sector,
+    pg_catalog.json_agg(resolved.source) as source,
+    pg_catalog.json_agg(resolved.alternatives) as alternatives`
 }
 
 function rowsOf(lookups: readonly Lookup[], cells: Columns): ResolvedMapping[] {

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Logger as MigrateLogger, migrate } from 'graphile-migrate'
 import { runMigrations as migrateWorker, Logger as WorkerLogger } from 'graphile-worker'
 import type { Sql } from 'postgres'
-import { MigrationError } from '../errors/migration_error.ts'
 import type { Logger } from '../log.ts'
-import { type AppliedMigration, appliedMigrations, checkBefore, checkHistory } from './migrate_checks.ts'
+import { type AppliedMigration, appliedMigrations, checkBefore, requireApplied } from './migrate_checks.ts'
 import { libpqUrl, migrationFault, withConnection } from './migrate_connection.ts'
 import { withMigrationLock } from './migrate_lock.ts'
 import { type CommittedMigration, committedMigrations, migrationsFolder } from './migrations_folder.ts'
@@ -33,12 +32,13 @@ export interface MigrationRecord {
  */
 export async function migrateUp(url: string, options: MigrateOptions = {}): Promise<string[]> {
   const { logger, signal, folder = migrationsFolder() } = options
-  return withConnection(url, async (sql) => {
+  return withConnection(url, async (sql, server) => {
     const ours = await committedMigrations(folder)
     return withMigrationLock(sql, { logger, signal }, async () => {
       const applied = await checkBefore(sql, ours)
       const pending = ours.filter(({ hash }) => !applied.some((one) => one.hash === hash))
-      await apply(sql, url, folder, logger)
+      await apply(sql, server, folder, logger)
+      if (pending.length > 0) await warnOfOpenSchema(sql, logger)
       for (const { name } of pending) logger?.info({}, `Applied migration ${name}`)
       return pending.map(({ name }) => name)
     })
@@ -61,17 +61,8 @@ export async function migrationStatus(
 
 /** Throws where the database's schema is not the one that this pgfigi works with. */
 export async function requireMigrated(url: string, options: MigrateOptions = {}): Promise<void> {
-  const { folder = migrationsFolder() } = options
-  await withConnection(url, async (sql) => {
-    const ours = await committedMigrations(folder)
-    const applied = await appliedMigrations(sql)
-    checkHistory(applied, ours)
-    if (applied.length === ours.length) return
-    throw new MigrationError(
-      'not_migrated',
-      `The database has ${applied.length === 0 ? 'no pgfigi yet' : 'an older pgfigi'}: run pgfigi migrate up.`,
-    )
-  })
+  const ours = await committedMigrations(options.folder ?? migrationsFolder())
+  await withConnection(url, (sql) => requireApplied(sql, ours))
 }
 
 export async function migrationHistory(
@@ -95,20 +86,16 @@ function nameOf(applied: AppliedMigration, ours: readonly CommittedMigration[]):
 
 async function apply(sql: Sql, url: string, folder: string, logger: Logger | undefined): Promise<void> {
   const [who] = await sql<[{ user: string; database: string }]>`
-    select current_user as user, current_database() as database`
+    select current_user as user, pg_catalog.current_database() as database`
   const session = `pgfigi migrate ${process.pid}.${performance.now()}`
-  const connectionString = libpqUrl(url, { ...who, session })
   const exitCode = process.exitCode
   try {
-    await migrateWorker({ connectionString, logger: new WorkerLogger(() => toDebug(logger)), maxPoolSize: 1 })
-    await migrate({
-      connectionString,
-      // Unused, but graphile-migrate would otherwise take it from the environment.
-      rootConnectionString: 'postgres:///template1',
-      databaseOwner: who.user,
-      migrationsFolder: folder,
-      logger: new MigrateLogger(() => toDebug(logger)),
-    })
+    try {
+      await applyOver(libpqUrl(url, { ...who, session, pinned: true }), who.user, folder, logger)
+    } catch (error) {
+      if (!/unsupported startup parameter/.test(String(error))) throw error
+      await applyOver(libpqUrl(url, { ...who, session }), who.user, folder, logger) // PgBouncer
+    }
   } catch (cause) {
     throw migrationFault(cause, url)
   } finally {
@@ -117,16 +104,44 @@ async function apply(sql: Sql, url: string, folder: string, logger: Logger | und
   }
 }
 
+async function applyOver(
+  connectionString: string,
+  databaseOwner: string,
+  folder: string,
+  logger: Logger | undefined,
+): Promise<void> {
+  await migrateWorker({ connectionString, logger: new WorkerLogger(() => toDebug(logger)), maxPoolSize: 1 })
+  await migrate({
+    connectionString,
+    // Unused, but graphile-migrate would otherwise take it from the environment.
+    rootConnectionString: 'postgres:///template1',
+    databaseOwner,
+    migrationsFolder: folder,
+    logger: new MigrateLogger(() => toDebug(logger)),
+  })
+}
+
+/** Until PostgreSQL 15 everybody may, unless the database's owner has said otherwise. */
+async function warnOfOpenSchema(sql: Sql, logger: Logger | undefined): Promise<void> {
+  const [row] = await sql<[{ open: boolean }]>`
+    select pg_catalog.has_schema_privilege('public', 'public', 'create') as open`
+  if (!row.open) return
+  logger?.warn(
+    {},
+    'Everybody may create objects in the schema public of this database, beside those of pgfigi: revoke create on schema public from public',
+  )
+}
+
 /**
  * Both libraries end their pools without waiting, and graphile-migrate exits the process if the server goes away under
  * an idle connection: so nobody may stop it before they are gone.
  */
 async function sessionsGone(sql: Sql, session: string): Promise<void> {
-  for (const deadline = Date.now() + 3000; Date.now() < deadline; await sleep(20)) {
+  for (const deadline = performance.now() + 3000; performance.now() < deadline; await sleep(20)) {
     const [row] = await sql<[{ left: number }]>`
-      select count(*)::int as left
-      from pg_stat_activity
-      where application_name = left(${session}, 63)`
+      select pg_catalog.count(*)::int as left
+      from pg_catalog.pg_stat_activity
+      where application_name = pg_catalog.left(${session}, 63)`
     if (row.left === 0) return
   }
 }

@@ -31,7 +31,7 @@ export async function appliedMigrations(sql: Sql): Promise<AppliedMigration[]> {
 
 async function recordedMigrations(sql: Sql): Promise<AppliedMigration[]> {
   const [table] = await sql<[{ exists: boolean }]>`
-    select to_regclass('graphile_migrate.migrations') is not null as exists`
+    select pg_catalog.to_regclass('graphile_migrate.migrations') is not null as exists`
   if (!table.exists) return []
   return sql<AppliedMigration[]>`
     select hash, filename, date
@@ -46,14 +46,14 @@ export async function checkBefore(
 ): Promise<AppliedMigration[]> {
   const [server] = await sql<[Server]>`
     select
-      current_setting('server_version_num')::int / 10000 as major,
-      current_setting('server_version') as version,
-      pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "readOnly",
+      pg_catalog.current_setting('server_version_num')::int / 10000 as major,
+      pg_catalog.current_setting('server_version') as version,
+      pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('transaction_read_only')::bool as "readOnly",
       current_user as user,
-      current_database() as database,
-      to_regclass('graphile_worker.migrations') is not null as "hasWorker",
-      has_database_privilege(current_database(), 'create') as "mayCreateSchemas",
-      coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'create'), false) as "mayUsePublic"`
+      pg_catalog.current_database() as database,
+      pg_catalog.to_regclass('graphile_worker.migrations') is not null as "hasWorker",
+      pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreateSchemas",
+      coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('public')::oid, 'create'), false) as "mayUsePublic"`
   if (server.major < OLDEST_SERVER) {
     throw new MigrationError(
       'old_server',
@@ -76,6 +76,17 @@ interface Server {
   hasWorker: boolean
   mayCreateSchemas: boolean
   mayUsePublic: boolean
+}
+
+/** Throws where the migrations that are applied are not all of ours and no others. */
+export async function requireApplied(sql: Sql, ours: readonly CommittedMigration[]): Promise<void> {
+  const applied = await appliedMigrations(sql)
+  checkHistory(applied, ours)
+  if (applied.length === ours.length) return
+  throw new MigrationError(
+    'not_migrated',
+    `The database has ${applied.length === 0 ? 'no pgfigi yet' : 'an older pgfigi'}: run pgfigi migrate up.`,
+  )
 }
 
 /** Throws where something was applied that is not ours, or of a newer pgfigi. */

@@ -1,21 +1,32 @@
 import postgres, { type Sql } from 'postgres'
 import { MigrationError } from '../errors/migration_error.ts'
+import { NoServerError } from '../errors/no_server_error.ts'
+import { writableServer } from './choose_server.ts'
+import { readable } from './connect.ts'
 import { codeOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
+import { placeOf } from './server_urls.ts'
 
-/** One connection for the time of `work`; whatever fails comes out as a MigrationError. */
-export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+/**
+ * One connection for the time of `work`, which also gets the URL of its server, of several the one that takes writes; whatever
+ * fails comes out as a MigrationError.
+ */
+export async function withConnection<T>(
+  url: string,
+  work: (sql: Sql, server: string) => Promise<T>,
+): Promise<T> {
   let sql: Sql | undefined
   try {
-    sql = postgres(url, {
+    const server = await writableServer(url)
+    sql = postgres(server, {
       max: 1,
       connect_timeout: 10,
       idle_timeout: 0,
       max_lifetime: null,
       onnotice: () => {},
-      connection: { application_name: 'pgfigi' },
+      connection: { application_name: 'pgfigi', ...readable },
     })
-    return await work(sql)
+    return await work(sql, server)
   } catch (cause) {
     throw migrationFault(cause, url)
   } finally {
@@ -23,15 +34,25 @@ export async function withConnection<T>(url: string, work: (sql: Sql) => Promise
   }
 }
 
-/** The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. */
+/**
+ * The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. `pinned`:
+ * what a migration names bare is PostgreSQL's own, even where others may create objects in the schema public; a pooler may
+ * refuse such a session.
+ */
 export function libpqUrl(
   url: string,
-  { user, database, session }: { user: string; database: string; session: string },
+  {
+    user,
+    database,
+    session,
+    pinned = false,
+  }: { user: string; database: string; session: string; pinned?: boolean },
 ): string {
   const parsed = new URL(pgUrl(url))
   if (parsed.pathname.length <= 1) parsed.pathname = `/${encodeURIComponent(database)}`
   if (!parsed.username) parsed.username = encodeURIComponent(user)
   parsed.searchParams.set('application_name', session)
+  if (pinned) parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp')
   return parsed.href
 }
 
@@ -55,7 +76,7 @@ export function migrationFault(cause: unknown, url: string): MigrationError {
   const code = codeOf(cause) ?? ''
   const message = messageOf(cause)
   const where = placeOf(url)
-  if (NO_CONNECTION.has(code)) {
+  if (NO_CONNECTION.has(code) || cause instanceof NoServerError) {
     return new MigrationError(
       'no_connection',
       `There is no connection to the database at ${where} (${message}): check DATABASE_URL, and that the server is up.`,
@@ -107,16 +128,6 @@ function dependentsOf(error: unknown): string {
   const detail = error instanceof Error && 'detail' in error ? error.detail : undefined
   const lines = typeof detail === 'string' ? detail.split('\n') : [messageOf(error)]
   return [...new Set(lines)].join('; ')
-}
-
-/** Never with the password. */
-function placeOf(url: string): string {
-  try {
-    const { hostname, port, pathname } = new URL(url)
-    return `${hostname || 'localhost'}${port && `:${port}`}${pathname}`
-  } catch {
-    return 'DATABASE_URL'
-  }
 }
 
 function messageOf(error: unknown): string {

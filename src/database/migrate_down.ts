@@ -22,7 +22,7 @@ export interface MigrateDownOptions extends MigrateOptions {
  */
 export async function migrateDown(url: string, options: MigrateDownOptions = {}): Promise<string | null> {
   const { logger, signal, folder = migrationsFolder(), force = false, lockTimeoutMs = 10_000 } = options
-  return withConnection(url, (sql) =>
+  return withConnection(url, (sql, server) =>
     withMigrationLock(sql, { logger, signal }, async () => {
       const migration = await lastApplied(sql, folder)
       if (!migration) return null
@@ -34,8 +34,8 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         )
       }
       const [{ pid }] = await sql<[{ pid: number }]>`
-        select pg_backend_pid() as pid, set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
-      return withConnection(url, async (second) => {
+        select pg_catalog.pg_backend_pid() as pid, pg_catalog.set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, false)`
+      return withConnection(server, async (second) => {
         await using blockers = watchBlockers(second, pid, (names) =>
           logger?.warn({}, `Waiting for ${names.join(', ')}`),
         )
@@ -85,7 +85,7 @@ async function refuseLoss(
   for (const table of loses) {
     const [row] = await sql<
       [{ count: number }]
-    >`select count(*)::float8 as count from ${sql(table.join('.'))}`
+    >`select pg_catalog.count(*)::float8 as count from ${sql(table.join('.'))}`
     if (row.count === 1) losses.push(`${table.join('.')} has 1 row`)
     if (row.count > 1) losses.push(`${table.join('.')} has ${row.count.toLocaleString('en-US')} rows`)
   }

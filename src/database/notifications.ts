@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import postgres from 'postgres'
-import { connect, type Sql, withoutApplicationName } from './connect.ts'
+import { connect, pooled, type Sql } from './connect.ts'
 import { within } from './deadline.ts'
 
 /** Notifications take milliseconds; a machine that is short of breath may take longer. */
@@ -32,7 +31,7 @@ export function openListening(
     onnotify: (channel: string) => (channel === hello ? heard.resolve(true) : onNotice()),
     connection: { application_name: 'pgfigi listener' },
   }
-  const sql = postgres(withoutApplicationName(url), options)
+  const sql = pooled(url, options)
   return {
     sql,
     async hears() {
@@ -41,7 +40,7 @@ export function openListening(
       const { promise: late, resolve } = Promise.withResolvers<false>()
       const timer = setTimeout(resolve, longestWayMs, false)
       try {
-        await within(longestWayMs, 'The database', other`select pg_notify(${hello}, '')`)
+        await within(longestWayMs, 'The database', other`select pg_catalog.pg_notify(${hello}, '')`)
         return await Promise.race([heard.promise, late])
       } finally {
         clearTimeout(timer)

@@ -47,7 +47,7 @@ export async function claimRequests(
     select identifier_type, identifier_value, unfiltered
     from figi_private.claim_requests(
       ${options.claimant}, ${options.requests * options.jobsPerRequest}, ${options.jobsPerRequest},
-      ${options.leaseMs} * interval '1 millisecond', ${types}::text[], ${values}::text[]
+      ${options.leaseMs}::float8 * interval '1 millisecond', ${types}::text[], ${values}::text[]
     )`
   return rows.map((row) => ({ identifier: identifierOf(row), unfiltered: row.unfiltered }))
 }
@@ -55,8 +55,8 @@ export async function claimRequests(
 /** Extends the leases that the claimants hold. */
 export async function renewClaims(sql: Sql, claimants: readonly string[], leaseMs: number): Promise<void> {
   await sql`
-    select figi_private.renew_claims(claimant, ${leaseMs} * interval '1 millisecond')
-    from unnest(${claimants as string[]}::text[]) as claimant`
+    select figi_private.renew_claims(claimant, ${leaseMs}::float8 * interval '1 millisecond')
+    from pg_catalog.unnest(${claimants as string[]}::text[]) as claimant`
 }
 
 /** Gives identifiers back: at once without a reason, after a growing pause with one. */
@@ -71,10 +71,10 @@ export async function releaseClaims(
   await sql`select figi_private.release_claims(${claimant}, ${types}::text[], ${values}::text[], ${reason})`
 }
 
-/** Records the answers of one API request, received so many milliseconds ago, in one transaction. */
+/** Records the answers of one API request, asked for so many milliseconds ago, in one transaction. */
 export async function recordAnswers(sql: Sql, answers: readonly Answer[], ageMs: number): Promise<void> {
   await sql`
-    select figi_private.record_answers(${JSON.stringify(answers)}::text::jsonb, ${ageMs} * interval '1 millisecond')`
+    select figi_private.record_answers(${JSON.stringify(answers)}::text::jsonb, ${ageMs}::float8 * interval '1 millisecond')`
 }
 
 /** Those of the identifiers that are still to be fetched, by us or by anybody. */
@@ -90,7 +90,7 @@ export async function pendingOf(sql: Sql, identifiers: readonly Identifier[]): P
 /** Milliseconds until the next request can be claimed, within a minute; null where there is none. */
 export async function nextClaimInMs(sql: Sql): Promise<number | null> {
   const [row] = await sql<{ ms: number | null }[]>`
-    select (extract(epoch from figi_private.next_claim_in()) * 1000)::float8 as ms`
+    select (extract(epoch from figi_private.next_claim_in()) * 1000.0)::float8 as ms`
   return row?.ms ?? null
 }
 

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import DataLoader from 'dataloader'
 import type { RateLimit } from '../config.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { Budget } from '../openfigi/budget.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
+import { answered } from './answered.ts'
 import type { Sql } from './connect.ts'
-import { queryDeadlineMs, within } from './deadline.ts'
+import { queryDeadlineMs } from './deadline.ts'
 
 /**
  * Who is later than this gives the slot up: sent now, the request might fall into a window that is full. The margin that
@@ -38,29 +40,44 @@ export interface SharedBudgetOptions {
   readonly onWait?: ((milliseconds: number) => void) | undefined
 }
 
+interface Slot {
+  readonly waitMs: number
+  readonly lateMs: number
+}
+
 /** The budget that all processes on one database share, kept in figi_private.api_budgets by the database's clock. */
 export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): SharedBudget {
   const { name, limit, queryTimeoutMs = queryDeadlineMs } = options
   const window = `${limit.windowMs} milliseconds`
-  const ask = <T>(query: PromiseLike<T>) => within(queryTimeoutMs, 'The database', query)
+  const ask = <T>(query: PromiseLike<T>) => answered(sql, queryTimeoutMs, query)
 
   /** How long the latest questions took that ask nothing but the clock. */
   const roundTrips: number[] = []
   const askQuickly = async <T>(query: PromiseLike<T>) => {
-    const askedAt = performance.now()
+    const askedAt = monotonicNow()
     const answer = await ask(query)
-    if (roundTrips.push(performance.now() - askedAt) > latestRoundTrips) roundTrips.shift()
+    if (roundTrips.push(monotonicNow() - askedAt) > latestRoundTrips) roundTrips.shift()
     return answer
   }
   const roundTripMs = () => Math.min(...roundTrips)
 
-  /** Slots that are asked for together are reserved in one query: how long to wait for each. */
-  const slots = new DataLoader<true, number>(
+  // The first one has to connect.
+  let usualMs = Number.POSITIVE_INFINITY
+
+  /**
+   * Slots that are asked for together are reserved in one query. Where that takes longer than the last one did, by so much is
+   * what it tells late: the process was stopped, or the machine slept.
+   */
+  const slots = new DataLoader<true, Slot>(
     async (asked) => {
+      const askedAt = monotonicNow()
       const rows = await askQuickly(sql<{ ms: number }[]>`
-        select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000)::float8 as ms
-        from generate_series(1, ${asked.length})`)
-      return rows.map((row) => row.ms)
+        select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000.0)::float8 as ms
+        from pg_catalog.generate_series(1, ${asked.length})`)
+      const tookMs = monotonicNow() - askedAt
+      const lateMs = Math.max(tookMs - usualMs, 0)
+      usualMs = tookMs
+      return rows.map((row) => ({ waitMs: row.ms, lateMs }))
     },
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
   )
@@ -69,7 +86,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const blocks = new DataLoader<true, number>(
     async (asked) => {
       const [blocked] = await askQuickly(sql<{ ms: number | null }[]>`
-        select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000)::float8 as ms`)
+        select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000.0)::float8 as ms`)
       return asked.map(() => blocked?.ms ?? 0)
     },
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
@@ -85,9 +102,9 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     mayBeLate: boolean,
   ): Promise<'at once' | 'waited' | 'passed'> {
     while (roundTrips.length < 2) await blocks.load(true)
-    const waitMs = await slots.load(true)
-    const dueAt = performance.now() - roundTripMs() / 2 + waitMs
-    const isInTime = () => mayBeLate || performance.now() - dueAt <= latestMs(limit.windowMs)
+    const { waitMs, lateMs } = await slots.load(true)
+    const dueAt = monotonicNow() - roundTripMs() / 2 + waitMs
+    const isInTime = () => mayBeLate || monotonicNow() + lateMs - dueAt <= latestMs(limit.windowMs)
     if (waitMs <= 0) return isInTime() ? 'at once' : 'passed'
     // So early that the answer about blocks is there when the slot is.
     await sleepUntil(dueAt - roundTripMs(), signal)
@@ -97,12 +114,12 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   }
 
   async function acquire(signal?: AbortSignal): Promise<void> {
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     for (let tries = 0; ; tries += 1) {
       signal?.throwIfAborted()
       const slot = await waitForSlot(signal, tries >= slotsGivenUp)
       if (slot === 'passed') continue
-      if (slot === 'waited' || tries > 0) options.onWait?.(performance.now() - startedAt)
+      if (slot === 'waited' || tries > 0) options.onWait?.(monotonicNow() - startedAt)
       return
     }
   }
@@ -116,18 +133,18 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
     },
     async block(milliseconds) {
       await ask(
-        sql`select figi_private.block_api_budget(${name}, ${milliseconds} * interval '1 millisecond')`,
+        sql`select figi_private.block_api_budget(${name}, ${milliseconds}::float8 * interval '1 millisecond')`,
       )
     },
     async exhausted(milliseconds) {
       await ask(sql`
         select figi_private.exhaust_api_budget(
-          ${name}, ${limit.capacity}, ${window}::interval, ${milliseconds} * interval '1 millisecond'
+          ${name}, ${limit.capacity}, ${window}::interval, ${milliseconds}::float8 * interval '1 millisecond'
         )`)
     },
   }
 }
 
 async function sleepUntil(time: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleepFor(Math.max(time - performance.now(), 0), signal)
+  await sleepFor(Math.max(time - monotonicNow(), 0), signal)
 }

@@ -98,7 +98,7 @@ export function createPageData({ database, latestMigration, crontab }: PageDataO
       }),
     charts: (range) =>
       read(`charts ${range}`, async (sql) => {
-        const [row] = await sql<[{ now: Date }]>`select statement_timestamp() as now`
+        const [row] = await sql<[{ now: Date }]>`select pg_catalog.statement_timestamp() as now`
         const span = spanOf(range, row.now)
         const since = span.at[0] ?? row.now
         const bucketMs = span.bucketSeconds * 1000

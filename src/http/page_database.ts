@@ -2,7 +2,10 @@ import type { TransactionSql } from 'postgres'
 import { connect, type Sql } from '../database/connect.ts'
 import { within } from '../database/deadline.ts'
 import { codeOf, explained } from '../database/faults.ts'
+import { ReplicaAge } from '../database/replica_age.ts'
+import { endOfLog, replicaState } from '../database/replication.ts'
 import { transaction } from '../database/transaction.ts'
+import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 
@@ -13,6 +16,8 @@ export interface PageDatabaseOptions {
   readonly url: string
   /** A replica that is read instead, as long as it answers. */
   readonly readUrl: string | undefined
+  /** Such a replica is not read where it misses what was committed longer ago; zero reads it however old. */
+  readonly maxReplicaLagSeconds: number
   /** False behind a transaction pooler. */
   readonly prepare: boolean
   readonly logger: Logger
@@ -44,10 +49,21 @@ const ownLimits = new Set(['57014', '55P03'])
 export class PageDatabase implements AsyncDisposable {
   readonly #options: PageDatabaseOptions
   readonly #pools = new Map<string, Sql>()
+  readonly #replicaAge: ReplicaAge | null
   #replicaAsideUntil = 0
 
   constructor(options: PageDatabaseOptions) {
     this.#options = options
+    const { readUrl, maxReplicaLagSeconds } = options
+    const boundMs = maxReplicaLagSeconds * 1000
+    this.#replicaAge =
+      readUrl === undefined || boundMs === 0
+        ? null
+        : new ReplicaAge({
+            boundMs,
+            primaryLsn: () => this.readPrimary(endOfLog),
+            replicaState: () => this.#within(readUrl, 'read only', reading, replicaState),
+          })
   }
 
   /** Reads on the replica where there is one that answers, else on the primary. */
@@ -55,6 +71,9 @@ export class PageDatabase implements AsyncDisposable {
     const { readUrl, logger } = this.#options
     if (readUrl === undefined || performance.now() < this.#replicaAsideUntil) return this.readPrimary(work)
     try {
+      await this.#replicaAge?.refresh()
+      const objection = this.#replicaAge?.objection ?? null
+      if (objection !== null) throw new DatabaseError(`The replica is not read: ${objection}`, undefined)
       return await this.#within(readUrl, 'read only', reading, work)
     } catch (error) {
       if (ownLimits.has(codeOf(error) ?? '')) throw error
@@ -88,9 +107,9 @@ export class PageDatabase implements AsyncDisposable {
     const answered = transaction(pool, mode, async (sql) => {
       const limits = sql`
         select
-          set_config('statement_timeout', ${String(statementMs)}, true),
-          set_config('lock_timeout', ${String(lockMs)}, true),
-          set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
+          pg_catalog.set_config('statement_timeout', ${String(statementMs)}, true),
+          pg_catalog.set_config('lock_timeout', ${String(lockMs)}, true),
+          pg_catalog.set_config('idle_in_transaction_session_timeout', ${String(statementMs)}, true)`.execute()
       // Sent at once and in this order, so that what follows need not wait for the answer.
       const [, result] = await Promise.all([limits, work(asSql(sql))])
       return result

@@ -40,6 +40,7 @@ export async function startPage(config: Config, url: string, options: PageOption
   const database = new PageDatabase({
     url,
     readUrl: config.databaseReadUrl,
+    maxReplicaLagSeconds: config.client.maxReplicaLagSeconds,
     prepare: config.client.prepare,
     logger,
   })

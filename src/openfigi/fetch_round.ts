@@ -3,14 +3,19 @@ import { InvalidSettingError } from '../errors/invalid_setting_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import type { Identifier } from '../identifiers.ts'
 import { answerInParts, type Failed } from './answer_in_parts.ts'
-import type { Answer } from './answer_schema.ts'
 import { parseApiUrl } from './api_url.ts'
 import type { Budget } from './budget.ts'
 import { type CircuitOptions, createCircuit } from './circuit.ts'
 import { firstMarket, mappingJob } from './jobs.ts'
 import { type Choice, chooseListing, type Listing } from './listing.ts'
 import type { ListingPreference } from './markets.ts'
-import { type OpenFigiLogger, type RequestInfo, type RetryOptions, sendJobs } from './send_jobs.ts'
+import {
+  type AskedAnswer,
+  type OpenFigiLogger,
+  type RequestInfo,
+  type RetryOptions,
+  sendJobs,
+} from './send_jobs.ts'
 import { childController } from './waiting.ts'
 
 export interface RoundRequest {
@@ -19,12 +24,12 @@ export interface RoundRequest {
   readonly unfiltered: boolean
 }
 
-/** What came out for one identifier. */
+/** What came out for one identifier, and when it was asked for (monotonicNow): so it was at that time or later. */
 export type Outcome =
   /** alternatives: the rivals, [] where unambiguous. */
-  | { kind: 'listing'; listing: Choice['listing']; alternatives: Listing[] }
+  | { kind: 'listing'; listing: Choice['listing']; alternatives: Listing[]; askedAt: number }
   /** "No identifier found." filtered: a market filter was on, so ask again unfiltered. */
-  | { kind: 'none'; filtered: boolean }
+  | { kind: 'none'; filtered: boolean; askedAt: number }
   /** An error for this one job; never a negative. */
   | { kind: 'error'; message: string }
 
@@ -92,12 +97,13 @@ export function createOpenFigi(options: OpenFigiOptions): OpenFigi {
   const jobOf = (request: RoundRequest) => mappingJob(request.identifier, marketOf(request))
 
   /** Chosen as soon as it is there: what is not kept of many megabytes need not wait for the end of the round. */
-  function outcomeOf(answer: Answer, request: RoundRequest): Outcome {
+  function outcomeOf(answer: AskedAnswer, request: RoundRequest): Outcome {
     if (answer.kind === 'error') return answer
-    if (answer.kind === 'none') return { kind: 'none', filtered: marketOf(request) !== null }
+    const { askedAt } = answer
+    if (answer.kind === 'none') return { kind: 'none', filtered: marketOf(request) !== null, askedAt }
     const choice = chooseListing(answer.listings, { preference, identifier: request.identifier })
     return choice
-      ? { kind: 'listing', ...choice }
+      ? { kind: 'listing', ...choice, askedAt }
       : { kind: 'error', message: 'OpenFIGI knows the identifier but gave no ticker' }
   }
 

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { OpenFigiAnswerTooLargeError } from '../errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { Answer } from './answer_schema.ts'
 import type { Budget } from './budget.ts'
 import type { Circuit } from './circuit.ts'
@@ -49,13 +50,18 @@ export interface SendOptions {
   readonly onRequest?: ((info: RequestInfo) => void) | undefined
 }
 
+/** An answer, and when it was asked for (monotonicNow): it tells how things were at that time or later. */
+export type AskedAnswer =
+  | (Exclude<Answer, { kind: 'error' }> & { readonly askedAt: number })
+  | Extract<Answer, { kind: 'error' }>
+
 /** Sends the jobs in one request, so often at most, until they are answered or there is no point in going on. */
 export async function sendJobs(
   options: SendOptions,
   jobs: readonly MappingJob[],
   signal: AbortSignal,
   attempts = options.retries.attempts,
-): Promise<Answer[]> {
+): Promise<AskedAnswer[]> {
   const { budget, circuit, retries, windowMs, logger } = options
   let failures = 0
   let rateLimits = 0
@@ -86,10 +92,11 @@ async function sendOnce(
   options: SendOptions,
   jobs: readonly MappingJob[],
   signal: AbortSignal,
-): Promise<Answer[]> {
+): Promise<AskedAnswer[]> {
   const { budget, circuit, windowMs, logger } = options
   await budget.acquire(signal)
   circuit.throwIfOpen()
+  const askedAt = monotonicNow()
   const { answers, rateLimit } = await postAndReport(options, jobs, signal)
   if (rateLimit.remaining === 0) {
     // What is answered is answered, whatever becomes of the budget.
@@ -97,7 +104,7 @@ async function sendOnce(
       logger?.warn({}, `The budget could not be told that nothing remains: ${messageOf(error)}`)
     })
   }
-  return answers
+  return answers.map((answer) => (answer.kind === 'error' ? answer : { ...answer, askedAt }))
 }
 
 async function postAndReport(

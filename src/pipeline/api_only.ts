@@ -2,14 +2,15 @@ import type { Counting } from '../counting/tally.ts'
 import type { Answer } from '../database/requests.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { OpenFigi, Outcome, RoundRequest } from '../openfigi/fetch_round.ts'
 import { answerOf, countAnswers } from './answers.ts'
 import { keyOf, Wanted } from './wanted.ts'
 
-/** An answer that the database does not have yet. receivedAt is on the monotonic clock: a clock that jumps makes no wrong age. */
+/** An answer that the database does not have yet. askedAt is by monotonicNow: a clock that jumps makes no wrong age. */
 interface Kept {
   readonly answer: Answer
-  readonly receivedAt: number
+  readonly askedAt: number
 }
 
 export interface ApiOnlyOptions {
@@ -60,16 +61,16 @@ export class ApiOnly {
     this.#loop ??= this.#run()
     const answer = await fetched
     if (!answer) throw new Error(`No answer was kept for ${keyOf(identifier)}`)
-    return this.kept(identifier) ?? { answer, receivedAt: performance.now() }
+    return this.kept(identifier) ?? { answer, askedAt: monotonicNow() }
   }
 
   /** Keeps answers that could not be written. */
-  keep(answers: readonly Answer[], receivedAt: number): void {
+  keep(answers: readonly Answer[], askedAt: number): void {
     for (const answer of answers) {
       if (answer.outcome !== 'listing' && answer.outcome !== 'none') continue
       const key = keyOf({ type: answer.identifier_type, value: answer.identifier_value })
       this.#kept.delete(key)
-      this.#kept.set(key, { answer, receivedAt })
+      this.#kept.set(key, { answer, askedAt })
     }
     while (this.#kept.size > this.#options.maxKept) {
       this.#kept.delete(this.#kept.keys().next().value as string)
@@ -83,7 +84,7 @@ export class ApiOnly {
     for (const batch of batchesOf(this.#kept)) {
       const [, first] = batch[0] as [string, Kept]
       const answers = batch.map(([, kept]) => kept.answer)
-      await record(answers, performance.now() - first.receivedAt)
+      await record(answers, monotonicNow() - first.askedAt)
       for (const [key, kept] of batch) if (this.#kept.get(key) === kept) this.#kept.delete(key)
       written += batch.length
     }
@@ -119,20 +120,15 @@ export class ApiOnly {
     if (requests.length === 0) return
     try {
       const outcomes = await this.#options.openfigi.fetchRound(requests)
-      const receivedAt = performance.now()
       for (const [place, outcome] of outcomes.entries()) {
-        this.#settle((requests[place] as RoundRequest).identifier, outcome, receivedAt)
+        this.#settle((requests[place] as RoundRequest).identifier, outcome)
       }
     } catch (error) {
       for (const { identifier } of requests) this.#wanted.fail(identifier, error)
     }
   }
 
-  #settle(
-    identifier: Identifier,
-    outcome: Outcome | { kind: 'failed'; error: Error },
-    receivedAt: number,
-  ): void {
+  #settle(identifier: Identifier, outcome: Outcome | { kind: 'failed'; error: Error }): void {
     if (outcome.kind === 'failed') {
       this.#wanted.fail(identifier, outcome.error)
       return
@@ -143,17 +139,16 @@ export class ApiOnly {
       this.#unfiltered.push(identifier)
       return
     }
-    this.keep([answer], receivedAt)
+    this.keep([answer], 'askedAt' in outcome ? outcome.askedAt : monotonicNow())
     this.#wanted.settle(identifier, answer)
   }
 }
 
-/** Kept answers that were received at the same moment, in the order in which they came, a bounded number at a time. */
+/** Kept answers that were asked for at the same moment, in the order in which they came, a bounded number at a time. */
 function* batchesOf(kept: ReadonlyMap<string, Kept>): Generator<[string, Kept][]> {
   let batch: [string, Kept][] = []
   for (const entry of [...kept]) {
-    const isFull =
-      batch.length === recordedAtOnce || (batch[0] && batch[0][1].receivedAt !== entry[1].receivedAt)
+    const isFull = batch.length === recordedAtOnce || (batch[0] && batch[0][1].askedAt !== entry[1].askedAt)
     if (isFull) {
       yield batch
       batch = []

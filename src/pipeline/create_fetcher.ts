@@ -19,7 +19,7 @@ export function createFetcher(
     dispatcher?: Dispatcher | undefined
     leaseMs?: number | undefined
     queryTimeoutMs?: number | undefined
-    onUnrecorded?: (answers: readonly Answer[], receivedAt: number) => void
+    onUnrecorded?: (answers: readonly Answer[], askedAt: number) => void
   },
 ): Fetcher {
   const { counting = countsNothing, sql, logger, dispatcher } = parts

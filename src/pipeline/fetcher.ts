@@ -1,7 +1,8 @@
 import { type Counting, countsNothing } from '../counting/tally.ts'
+import { answered } from '../database/answered.ts'
 import type { Sql } from '../database/connect.ts'
-import { queryDeadlineMs, within } from '../database/deadline.ts'
-import { isAway } from '../database/faults.ts'
+import { queryDeadlineMs } from '../database/deadline.ts'
+import { explained, isAway } from '../database/faults.ts'
 import {
   type Answer,
   type Claim,
@@ -16,6 +17,7 @@ import { OpenFigiAuthError } from '../errors/openfigi_auth_error.ts'
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
+import { monotonicNow } from '../monotonic.ts'
 import type { OpenFigi } from '../openfigi/fetch_round.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
 import { answerOf, countAnswers } from './answers.ts'
@@ -38,7 +40,7 @@ export interface FetcherOptions {
   /** A database query that takes longer counts as "the database is away". */
   readonly queryTimeoutMs?: number | undefined
   /** Takes answers that could not be written because the database is away. Without it they are fetched again later. */
-  readonly onUnrecorded?: ((answers: readonly Answer[], receivedAt: number) => void) | undefined
+  readonly onUnrecorded?: ((answers: readonly Answer[], askedAt: number) => void) | undefined
 }
 
 const shortestPollMs = 50
@@ -246,9 +248,11 @@ export class Fetcher {
   #send(batch: Batch): void {
     this.#leases.hold(batch.claimant)
     const request = this.#fetchAndRecord(batch)
-      .catch((error) =>
-        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out'),
-      )
+      .catch((error) => {
+        this.#options.logger.error({ err: error }, 'A fetch ended unexpectedly; its lease will run out')
+        // Whoever waits is told: the next fetch may end in the same way, as where the database refuses what is written.
+        for (const { identifier } of batch.claims) this.#wanted.fail(identifier, explained(error))
+      })
       .finally(() => {
         for (const { identifier } of batch.claims) this.#claimed.delete(keyOf(identifier))
         this.#leases.letGo(batch.claimant)
@@ -267,17 +271,18 @@ export class Fetcher {
       await this.#giveBack({ claimant, claims }, error)
       return
     }
-    const receivedAt = performance.now()
     const answers: Answer[] = []
+    let askedAt = monotonicNow()
     const failed = new Map<Error, Claim[]>()
     for (const [place, outcome] of outcomes.entries()) {
       const claim = claims[place] as Claim
       if (outcome.kind === 'failed') failed.set(outcome.error, [...(failed.get(outcome.error) ?? []), claim])
       else answers.push(answerOf(claim.identifier, outcome))
+      if ('askedAt' in outcome) askedAt = Math.min(askedAt, outcome.askedAt)
     }
     countAnswers(this.#options.counting ?? countsNothing, answers)
     for (const [error, claims] of failed) await this.#giveBack({ claimant, claims }, error)
-    if (answers.length > 0) await this.#record(answers, receivedAt)
+    if (answers.length > 0) await this.#record(answers, askedAt)
     for (const answer of answers) {
       if (answer.outcome === 'unfiltered') continue
       this.#wanted.settle({ type: answer.identifier_type, value: answer.identifier_value }, answer)
@@ -285,16 +290,16 @@ export class Fetcher {
   }
 
   /** Writes a whole answer, trying for some seconds where the database is away. */
-  async #record(answers: readonly Answer[], receivedAt: number): Promise<void> {
+  async #record(answers: readonly Answer[], askedAt: number): Promise<void> {
     const { logger, onUnrecorded } = this.#options
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#recorder.record(answers, receivedAt)
+        await this.#recorder.record(answers, askedAt)
         return
       } catch (error) {
         if (!isAway(error)) throw error
         if (onUnrecorded) {
-          onUnrecorded(answers, receivedAt)
+          onUnrecorded(answers, askedAt)
           return
         }
         if (attempt === recordAttempts) throw error
@@ -344,6 +349,6 @@ export class Fetcher {
   }
 
   #query<T>(query: PromiseLike<T>): Promise<T> {
-    return within(this.#options.queryTimeoutMs ?? queryDeadlineMs, 'The database', query)
+    return answered(this.#options.sql, this.#options.queryTimeoutMs ?? queryDeadlineMs, query)
   }
 }

@@ -1,9 +1,10 @@
 import { isAway, isRefusal } from '../database/faults.ts'
 import type { Answer } from '../database/requests.ts'
+import { monotonicNow } from '../monotonic.ts'
 
 interface Batch {
   readonly answers: readonly Answer[]
-  readonly receivedAt: number
+  readonly askedAt: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -25,9 +26,9 @@ export class Recorder {
   }
 
   /** Resolves when the whole answer is committed. */
-  record(answers: readonly Answer[], receivedAt: number): Promise<void> {
+  record(answers: readonly Answer[], askedAt: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ answers, receivedAt, resolve, reject })
+      this.#waiting.push({ answers, askedAt, resolve, reject })
       this.#loop ??= this.#run()
     })
   }
@@ -48,8 +49,8 @@ export class Recorder {
   }
 
   /** Down to the answer that the database refuses, which is recorded as an error: else its neighbours were fetched in vain for ever. */
-  async #writeApart(batch: Pick<Batch, 'answers' | 'receivedAt'>): Promise<void> {
-    const { answers, receivedAt } = batch
+  async #writeApart(batch: Pick<Batch, 'answers' | 'askedAt'>): Promise<void> {
+    const { answers, askedAt } = batch
     try {
       await this.#write([batch])
     } catch (error) {
@@ -57,18 +58,18 @@ export class Recorder {
       const [answer] = answers
       if (answers.length > 1) {
         const half = Math.ceil(answers.length / 2)
-        await this.#writeApart({ answers: answers.slice(0, half), receivedAt })
-        await this.#writeApart({ answers: answers.slice(half), receivedAt })
+        await this.#writeApart({ answers: answers.slice(0, half), askedAt })
+        await this.#writeApart({ answers: answers.slice(half), askedAt })
       } else if (answer && answer.outcome !== 'error') {
-        await this.#write([{ answers: [refused(answer, error)], receivedAt }])
+        await this.#write([{ answers: [refused(answer, error)], askedAt }])
       } else throw error
     }
   }
 
-  async #write(batches: readonly Pick<Batch, 'answers' | 'receivedAt'>[]): Promise<void> {
-    const oldest = Math.min(...batches.map((batch) => batch.receivedAt))
+  async #write(batches: readonly Pick<Batch, 'answers' | 'askedAt'>[]): Promise<void> {
+    const oldest = Math.min(...batches.map((batch) => batch.askedAt))
     const answers = batches.flatMap((batch) => batch.answers)
-    await this.#recordAnswers(answers, performance.now() - oldest)
+    await this.#recordAnswers(answers, monotonicNow() - oldest)
   }
 }
 

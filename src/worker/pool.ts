@@ -14,16 +14,17 @@ export interface WorkerPool {
   stop(): Promise<void>
 }
 
+/** `server` is the one of the URL's that graphile-worker is to work on: it cannot choose, as our own connections do. */
 export async function startPool(
   config: Config,
-  url: string,
+  { url, server }: { readonly url: string; readonly server: string },
   logger: Logger,
   options: ContextOptions,
 ): Promise<WorkerPool> {
   const { concurrentJobs, pollInterval, taskDirectory, crontabFile, ...worker } = workerSettings
   const context = openWorkerContext(config, url, logger, options)
   const runner = await run({
-    connectionString: pgUrl(url),
+    connectionString: pgUrl(server),
     concurrency: concurrentJobs,
     pollInterval,
     taskDirectory,

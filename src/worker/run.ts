@@ -1,14 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
+import { answered } from '../database/answered.ts'
+import { choiceOf } from '../database/choose_server.ts'
 import { connect } from '../database/connect.ts'
+import { queryDeadlineMs } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../openfigi/waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
+import { requireFit, requireSettings, watchFitness } from './fitness.ts'
+import { primaryMoved } from './follow_primary.ts'
 import { startPool, type WorkerPool } from './pool.ts'
 
 export interface RunningWorker {
-  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after. */
+  /** Settles when the worker has ended because it was stopped, or rejects with what it cannot go on after, such as a schema of a newer pgfigi. */
   readonly ended: Promise<void>
   /** Claims no more, lets requests under way end for some seconds, gives the rest back. */
   stop(): Promise<void>
@@ -19,9 +25,25 @@ const countingConnections = 3
 
 const restartPauseMs = 1_000
 
+/** As often as it says that it lives. */
+const fitnessEveryMs = 5_000
+
+/** On a server that has fallen silent a pool may take a quarter of an hour to end. */
+const oldPoolMs = 3_000
+
+/** Likewise, where the worker is stopped: jobs under way have had their time by then. */
+const longestStopMs = 20_000
+
+/** A pool, and the URL of the one server that it works on. */
+interface Started {
+  readonly pool: WorkerPool
+  readonly server: string
+}
+
 /**
- * Runs the tasks and the crontab on the database, until it is stopped. graphile-worker ends by itself where the database
- * goes away in the moment in which it completes a job: it is then started again.
+ * Runs the tasks and the crontab on the database, until it is stopped, or the database becomes one that it must not work on. graphile-worker ends by itself where the database
+ * goes away in the moment in which it completes a job, and stays with the server that it began with: it is started again then,
+ * and where another of several servers takes the writes.
  */
 export async function startWorker(
   config: Config,
@@ -33,17 +55,24 @@ export async function startWorker(
   await requireDirectConnection(url)
   const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
   const counting = workerCounting(sql, logger)
-  const start = () => startPool(config, url, logger, { ...options, counting })
+  const choice = choiceOf(url, 'read-write')
+  const start = async (): Promise<Started> => {
+    await answered(sql, queryDeadlineMs, requireFit(sql))
+    const server = (await choice?.choose()) ?? url
+    return { server, pool: await startPool(config, { url, server }, logger, { ...options, counting }) }
+  }
   const endCounting = async () => {
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let pool = await start().catch(async (error) => {
-    await endCounting()
-    throw explained(error)
-  })
+  let { pool, server } = await requireSettings(sql)
+    .then(start)
+    .catch(async (error) => {
+      await endCounting()
+      throw explained(error)
+    })
 
-  async function startAgain(): Promise<WorkerPool | null> {
+  async function startAgain(): Promise<Started | null> {
     for (;;) {
       await sleepFor(restartPauseMs, stopping.signal).catch(() => {})
       if (stopping.signal.aborted) return null
@@ -55,26 +84,57 @@ export async function startWorker(
     }
   }
 
+  async function untilOver(): Promise<void> {
+    const watching = new AbortController()
+    const signal = AbortSignal.any([stopping.signal, watching.signal])
+    const moved = primaryMoved(choice, server, signal).then(
+      () => true,
+      () => pool.ended.then(() => false),
+    )
+    const hasMoved = await Promise.race([moved, pool.ended.then(() => false)])
+    watching.abort()
+    if (stopping.signal.aborted) return
+    if (!hasMoved) {
+      logger.warn({}, 'The worker ended by itself, as when the database goes away; it is started again')
+      return
+    }
+    logger.warn({}, 'Another server of the database takes the writes now: the worker moves there')
+    await Promise.race([pool.stop(), sleep(oldPoolMs, undefined, { ref: false })])
+  }
+
   async function supervise(): Promise<void> {
     for (;;) {
-      await pool.ended
+      await untilOver()
       if (stopping.signal.aborted) return
-      logger.warn({}, 'The worker ended by itself, as when the database goes away; it is started again')
       const next = await startAgain()
       if (!next) return
-      pool = next
+      pool = next.pool
+      server = next.server
       if (stopping.signal.aborted) await pool.stop()
     }
   }
 
-  const ended = supervise().finally(endCounting)
+  async function stopWhereUnfit(): Promise<void> {
+    try {
+      await watchFitness(() => requireFit(sql), fitnessEveryMs, stopping.signal)
+    } catch (error) {
+      logger.error({}, 'The worker stops: it must not go on with this database')
+      stopping.abort()
+      await pool.stop()
+      throw error
+    }
+  }
+
+  const ended = Promise.all([supervise(), stopWhereUnfit()])
+    .then(() => {})
+    .finally(endCounting)
   ended.catch(() => {})
   return {
     ended,
     async stop() {
       stopping.abort()
-      await pool.stop()
-      await ended.catch(() => {})
+      const stopped = pool.stop().then(() => ended.catch(() => {}))
+      await Promise.race([stopped, sleep(longestStopMs, undefined, { ref: false })])
     },
   }
 }

@@ -40,7 +40,7 @@ export interface Running {
 }
 
 /** Loading TypeScript anew for every command would take most of the time. */
-const compileCache = join(tmpdir(), 'pgfigi-compile-cache')
+const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'pgfigi-compile-cache')
 
 /** `pgfigi` as a process, with nothing in its environment but what the test says. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {

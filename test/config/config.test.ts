@@ -5,8 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { configOf } from '../../src/client_options.ts'
 import { parseConfig, parseRateLimit, readEnvironment } from '../../src/config.ts'
-import { connect } from '../../src/database/connect.ts'
-import { pgUrl } from '../../src/database/pg_url.ts'
+import { placeOf, serverUrls } from '../../src/database/server_urls.ts'
 import { ConfigError } from '../../src/errors/config_error.ts'
 import { InvalidSettingError } from '../../src/errors/invalid_setting_error.ts'
 
@@ -204,6 +203,7 @@ test('of the pools come from the environment, and the options go first', () => {
     prepare: false,
     queryTimeoutMs: 10_000,
     cacheInProcess: 1000,
+    maxReplicaLagSeconds: 30,
   })
   assert.is(databaseDirectUrl, 'postgres://direct/db')
   const environment = {
@@ -213,8 +213,9 @@ test('of the pools come from the environment, and the options go first', () => {
     PGFIGI_PREPARE: 'false',
     PGFIGI_QUERY_TIMEOUT_MS: '500',
     PGFIGI_CACHE_IN_PROCESS: '5',
+    PGFIGI_MAX_REPLICA_LAG_SECONDS: '7',
   }
-  assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5])
+  assert.equal(Object.values(parseConfig(environment).client), [4, 0, 600, false, 500, 5, 7])
   const faults = faultsOf(() => parseConfig({ PGFIGI_MAX_CONNECTIONS: '0', PGFIGI_PREPARE: 'perhaps' }))
   assert.equal(faults.length, 2)
 })
@@ -235,13 +236,23 @@ test('of the page listen on this machine alone, unless they say otherwise', () =
   assert.equal(Object.values(parseConfig(environment).page), ['::', 0, 'twelve chars', 'twelve-chars'])
 })
 
-test('may name several servers for lookups, and say where one is needed', () => {
+test('may name several servers, of which the one that takes writes is meant', () => {
   const url = 'postgres://user:a%2Cb@one:5433,two:5434/db?target_session_attrs=read-write'
   assert.is(parseConfig({ DATABASE_URL: url }).databaseUrl, url)
-  const { host, port } = connect(url).options
-  assert.equal({ host, port }, { host: ['one', 'two'], port: [5433, 5434] })
-  assert.match(String(faultsOf(() => pgUrl(url))), /names several servers/)
-  assert.is(pgUrl('postgres://user:a,b@one/db'), 'postgres://user:a,b@one/db')
+  assert.equal(serverUrls(url), {
+    urls: ['postgres://user:a%2Cb@one:5433/db', 'postgres://user:a%2Cb@two:5434/db'],
+    wanted: 'read-write',
+  })
+  assert.equal(
+    serverUrls('postgres://u:p@[::1]:1,two/db?sslmode=require&target_session_attrs=standby&x=1').urls,
+    ['postgres://u:p@[::1]:1/db?sslmode=require&x=1', 'postgres://u:p@two/db?sslmode=require&x=1'],
+  )
+  assert.equal(serverUrls('postgres://user:a,b@one/db').urls, ['postgres://user:a,b@one/db'])
+  const plain = 'postgres://one,two/db'
+  const { databaseUrl, databaseReadUrl } = parseConfig({ DATABASE_URL: plain, DATABASE_READ_URL: plain })
+  assert.is(databaseUrl, `${plain}?target_session_attrs=read-write`)
+  assert.is(databaseReadUrl, plain)
+  assert.is(placeOf(url), 'one:5433,two:5434/db')
 })
 
 test.run()

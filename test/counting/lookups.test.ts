@@ -61,7 +61,7 @@ test('are counted where OpenFIGI answers with errors, or not at all', () =>
 test('are counted where a replica or the process answers', () =>
   withClients(async ({ client, sql, url }) => {
     await observe(sql, 'CUSIP', makeCusip(0), 'AAA')
-    const reading = client({ dbReadUrl: url })
+    const reading = client({ dbReadUrl: url, maxReplicaLagSeconds: 0 })
     await reading.resolve(makeCusip(0))
     await reading.resolve(makeCusip(1), { wait: false })
     await reading.close()

@@ -144,7 +144,7 @@ test('what somebody has built on what a migration replaces is named, with what t
     const options = { folder: await folderOf(first, replacing) }
     const error = await failure(migrateUp(url, options))
     assert.is(error.fault, 'in_use')
-    assert.match(error.message, 'view report depends on table ours.things')
+    assert.match(error.message, 'view public.report depends on table ours.things')
     assert.match(error.message, 'Drop it, migrate, and create it again')
     await sql`drop view public.report`
     assert.equal(await migrateUp(url, options), ['000002-a-replacement'])

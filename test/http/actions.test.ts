@@ -85,7 +85,13 @@ test('alone may write: what reads cannot, and has little time for each statement
   withDatabase(async ({ url, sql }) => {
     const { PageDatabase } = await import('../../src/http/page_database.ts')
     const { silentLogger } = await import('../../src/log.ts')
-    await using database = new PageDatabase({ url, readUrl: undefined, prepare: true, logger: silentLogger })
+    await using database = new PageDatabase({
+      url,
+      readUrl: undefined,
+      maxReplicaLagSeconds: 30,
+      prepare: true,
+      logger: silentLogger,
+    })
     const write = (way: 'read' | 'readPrimary' | 'act') =>
       database[way]((transaction) =>
         transaction`delete from figi_private.actions`.then(() => 'written'),

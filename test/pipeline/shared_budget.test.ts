@@ -50,6 +50,35 @@ test('holds over four processes that want as much as they can get, one on a slow
     await Promise.all([slowOne, ...others].map((child) => child.end('SIGTERM')))
   }))
 
+test('gives a slot up that it hears of late, as after the process was stopped', () =>
+  withDatabase(async ({ sql, url }) => {
+    const pool = connect(url)
+    let lateMs = 0
+    const late = ((...given: Parameters<typeof pool>) => {
+      const waitMs = lateMs
+      lateMs = 0
+      return pool(...given).then(async (rows) => {
+        await sleep(waitMs)
+        return rows
+      })
+    }) as unknown as typeof pool
+    try {
+      const budget = createSharedBudget(late, { name: 'late', limit: { capacity: 5, windowMs: 7000 } })
+      await budget.acquire()
+      lateMs = 1500
+      await Promise.all([budget.acquire(), budget.acquire()])
+      const [row] = await sql<{ age: number; slots: number }[]>`
+        select
+          extract(epoch from clock_timestamp() - sent_at[cardinality(sent_at) - 1])::float8 as age,
+          cardinality(sent_at)::int as slots
+        from figi_private.api_budgets where budget = 'late'`
+      assert.is(row?.slots, 5, 'two were given up')
+      assert.ok((row?.age ?? 9) < 1, `slots of ${row?.age} s ago are used`)
+    } finally {
+      await pool.end()
+    }
+  }))
+
 test('is blocked for all by one, those who wait included', () =>
   withDatabase(async ({ url }) => {
     const limit = { capacity: 2, windowMs: 2000 }

@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { packageRoot } from '../support/cluster.ts'
 import { withDatabase, withRollback } from '../support/database.ts'
+import { givenFunctions, type Role, readable } from '../support/decisions.ts'
 import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 import { failureOf, observe, openSession, requestsFor, resolve } from '../support/mappings.ts'
 import { withAdmin } from '../support/template.ts'
@@ -17,93 +18,13 @@ const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
 
 const ours = `('public'::regnamespace, 'figi_private'::regnamespace)`
 
-const analystFunctions = [
-  'cache_max_age(interval)',
-  'cache_stats()',
-  'clean_identifier(text)',
-  'complete_cusip(text)',
-  'cusip_check_digit(text)',
-  'figi_private.end_of_day(date)',
-  'figi_private.is_fresh(timestamp with time zone,interval)',
-  'figi_private.plain_ticker(text)',
-  'figi_private.resolve_rest(text,text,timestamp with time zone,interval)',
-  'identifier_type_of(text)',
-  'isin_check_digit(text)',
-  'isin_of_cusip(text,text)',
-  'mapping_changes(timestamp with time zone)',
-  'mapping_history(text,text)',
-  'mappings_as_of(date)',
-  'mappings_as_of(timestamp with time zone)',
-  'normalize_cusip(text)',
-  'normalize_identifier(text,text)',
-  'normalize_identifier_type(text)',
-  'normalize_isin(text)',
-  'resolve_mapping(text)',
-  'resolve_mapping(text,text,date,interval)',
-  'resolve_mapping(text,text,timestamp with time zone,interval)',
-  'resolve_mappings(text,text[],date,interval)',
-  'resolve_mappings(text,text[],timestamp with time zone,interval)',
-  'spreadsheet_safe(text)',
-  'stale_mappings(interval,integer)',
-]
+const functionsOf = (role: Role) =>
+  givenFunctions.filter((given) => given.role === role).map(({ signature }) => signature)
 
-const analystViews = [
-  'select current_mappings',
-  'select figi_private.period_answers',
-  'select figi_private.period_changes',
-  'select mapping_periods',
-]
-
-/** Those of the analysts besides. */
-const monitorFunctions = [
-  'figi_private.counter_totals()',
-  'figi_private.counts_since(timestamp with time zone,interval)',
-  'figi_private.gauges()',
-  'figi_private.page_actions(integer)',
-  'figi_private.page_bearers(text,integer)',
-  'figi_private.page_changes(integer)',
-  'figi_private.page_jobs(integer)',
-  'figi_private.page_negatives(integer)',
-  'figi_private.page_processes()',
-  'figi_private.page_request_of(text,text)',
-  'figi_private.page_requests(text,integer)',
-  'figi_private.page_runs()',
-  'figi_private.sizes_since(timestamp with time zone,interval)',
-  'figi_private.stale_at(timestamp with time zone)',
-  'health_checks(boolean,text)',
-]
-
-/** Those of the monitors besides. */
-const workerFunctions = [
-  'figi_private.act_fetch(text,text,text,text)',
-  'figi_private.act_retry(text,text,text,text)',
-  'figi_private.act_retry_all(text,text)',
-  'figi_private.act_unlock(text,text)',
-  'figi_private.unlock_dead_jobs()',
-  'clear_cache()',
-  'figi_private.api_blocked_for(text)',
-  'figi_private.block_api_budget(text,interval)',
-  'figi_private.claim_requests(text,integer,integer,interval,text[],text[])',
-  'figi_private.exhaust_api_budget(text,integer,interval,interval)',
-  'figi_private.keep_house()',
-  'figi_private.next_claim_in()',
-  'figi_private.open_api_slots(text,integer,interval)',
-  'figi_private.pending_requests(text[],text[])',
-  'figi_private.queue_size()',
-  'figi_private.process_ended(text)',
-  'figi_private.record_answers(jsonb,interval)',
-  'figi_private.record_counts(jsonb,bigint,jsonb)',
-  'figi_private.record_sightings(text[],text[],text[],timestamp with time zone[],timestamp with time zone[],timestamp with time zone[],jsonb[],text)',
-  'figi_private.release_claims(text,text[],text[],text)',
-  'figi_private.renew_claims(text,interval)',
-  'figi_private.request_warming(text,text[],interval)',
-  'figi_private.reserve_api_slot(text,integer,interval)',
-  'figi_private.restore_rows(text,jsonb)',
-  'refresh_stale(interval,integer)',
-  'upsert_mapping(text,text,text,timestamp with time zone,text,text,text,text,text,text,text,text,jsonb,text)',
-  'upsert_mappings(text[],text[],text[],timestamp with time zone,text[],text[],text[],text[],text[],text[],text[],text[],jsonb[],text)',
-  'warm_mappings(text,text[],interval)',
-]
+const analystFunctions = functionsOf('analyst').sort()
+const monitorFunctions = functionsOf('monitor')
+const workerFunctions = functionsOf('worker')
+const analystViews = readable.map((name) => `select ${name}`)
 
 const names = async (sql: Sql, query: string, parameters: string[] = []): Promise<string[]> =>
   (await sql.unsafe(query, parameters)).map((row) => String(row.name)).sort()

@@ -186,7 +186,7 @@ test('stops at what is not of pgfigi, and names it', () =>
   withDatabase(async ({ sql }) => {
     await sql`create view public.our_tickers as select ticker from public.current_mappings`
     const failure = await failureOf(partition(sql, 4))
-    assert.match(failure?.message ?? '', /not pgfigi's depends on it: our_tickers/)
+    assert.match(failure?.message ?? '', /not pgfigi's depends on it: public.our_tickers/)
   }))
 
 test.run()

@@ -1,13 +1,16 @@
-import { appendFile, chown, mkdir, mkdtemp } from 'node:fs/promises'
+import { appendFile, chown, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import postgres, { type Sql } from 'postgres'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
 import { serverAccount } from '../../src/database/embedded_account.ts'
 import { runCommand } from '../../src/database/embedded_command.ts'
 import { freePort } from '../../src/database/embedded_port.ts'
+import { processExists } from '../../src/database/embedded_users.ts'
 import { makeHome, removeHome, throwawaySettings } from './cluster.ts'
 import { otherServers } from './run_clusters.ts'
+import { startDatabaseProxy, type TcpProxy } from './tcp_proxy.ts'
 import { migrateToNow } from './template.ts'
 
 /** A migrated database, and a server that follows it by streaming replication. */
@@ -21,6 +24,14 @@ export interface ReplicaStage {
   /** Ends the replica the hard way. */
   stop(): Promise<void>
   start(): Promise<void>
+  /** What the replica follows the primary through. */
+  readonly replication: TcpProxy
+  /** Makes the replica a primary of its own. */
+  promote(): Promise<void>
+  /** Ends the primary the hard way. */
+  stopPrimary(): Promise<void>
+  /** Starts it again as it was, on the same port. */
+  startPrimary(): Promise<void>
 }
 
 /** Runs `work` with a primary and a replica of the system's PostgreSQL; false where there is none to make them of. */
@@ -31,11 +42,10 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
   const program = (name: string) => join(dirname(binaries.initdb), name)
   const home = await mkdtemp(join(tmpdir(), 'primary-'))
   await makeHome(home)
-  const embedded = await acquireEmbedded({
-    home,
-    settings: { ...throwawaySettings, max_connections: '40' },
-    binaries,
-  })
+  const acquire = () =>
+    acquireEmbedded({ home, settings: { ...throwawaySettings, max_connections: '60' }, binaries })
+  let embedded = await acquire()
+  const primaryUrl = embedded.url
   const account = await serverAccount(home, join(home, 'data'))
   const copy = await mkdtemp(join(tmpdir(), 'replica-'))
   await makeHome(copy)
@@ -48,6 +58,7 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
   const start = () =>
     run('pg_ctl', 'start', '-w', '-s', '-D', data, '-l', join(data, 'log'), '-o', `-p ${port}`)
   const stop = () => run('pg_ctl', 'stop', '-m', 'immediate', '-w', '-s', '-D', data)
+  await using replication = await startDatabaseProxy(primaryUrl)
   const replicaUrl = new URL(embedded.url)
   replicaUrl.port = String(port)
   try {
@@ -57,18 +68,41 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
     // The embedded database lets nobody replicate.
     await appendFile(join(home, 'data', 'pg_hba.conf'), 'host replication all 127.0.0.1/32 scram-sha-256\n')
     await run('pg_ctl', 'reload', '-s', '-D', join(home, 'data'))
-    await run('pg_basebackup', '-D', data, '-d', embedded.url, '-R', '-c', 'fast', '-X', 'stream')
+    await run(
+      'pg_basebackup',
+      '-D',
+      data,
+      '-d',
+      replication.urlOf(primaryUrl),
+      '-R',
+      '-c',
+      'fast',
+      '-X',
+      'stream',
+    )
     await start()
     const primary = postgres(embedded.url, { max: 3, onnotice: () => {} })
     const replica = postgres(replicaUrl.href, { max: 2, onnotice: () => {} })
     try {
       await work({
-        primaryUrl: embedded.url,
+        primaryUrl,
         replicaUrl: replicaUrl.href,
         primary,
         replica,
         start,
         stop,
+        replication,
+        promote: () => run('pg_ctl', 'promote', '-w', '-s', '-D', data),
+        async stopPrimary() {
+          const file = await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')
+          const pid = Number(file.split('\n')[0])
+          process.kill(pid, 'SIGQUIT')
+          while (processExists(pid)) await sleep(20)
+        },
+        async startPrimary() {
+          embedded = await acquire()
+          if (embedded.url !== primaryUrl) throw new Error('the primary came back on another port')
+        },
         async caughtUp() {
           const [row] = await primary<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`
           for (;;) {

@@ -89,6 +89,8 @@ export class TestRun implements AsyncDisposable {
     const folder = await makeTestFolder(this.#folder)
     const env = cleanEnvironment({
       TMPDIR: folder,
+      // A process starts in less than half the time where what it reads has been compiled by another.
+      NODE_COMPILE_CACHE: join(this.#folder, 'compiled'),
       PGFIGI_HOME: join(folder, 'home'),
       ...(url ? { PGFIGI_TEST_DATABASE_URL: url } : {}),
       ...environment,

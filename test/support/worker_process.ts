@@ -1,6 +1,6 @@
 /**
  * A worker in a process of its own, set up by the environment; the argument may be { leaseMs: 3000 }. Stops at
- * SIGTERM. Its log goes to stderr.
+ * SIGTERM, and fails where it cannot go on. Its log goes to stderr.
  */
 import { parseConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
@@ -15,3 +15,7 @@ process.once('SIGTERM', async () => {
   process.disconnect()
 })
 process.send?.('ready')
+await worker.ended.catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

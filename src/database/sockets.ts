@@ -1,0 +1,95 @@
+import { connect, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DatabaseError } from '../errors/database_error.ts'
+import type { ServerChoice } from './choose_server.ts'
+
+/** Where the driver wants to connect to. */
+export interface DriverAddress {
+  host: string[]
+  port: number[]
+  readonly path?: string | false
+}
+
+/** A server that has said good-bye gets so long to close its side. */
+const partingMs = 1_000
+
+const lookEveryMs = 50
+const looksForNone = 10
+
+/**
+ * The sockets of one pool: all to the same server, of several the one that was chosen last. The driver does not give up a
+ * connection on which nothing comes back, and goes on connecting when it has been ended: both are mended here.
+ */
+export class Sockets {
+  readonly #choice: ServerChoice | null
+  readonly #open = new Set<Socket>()
+  #server: string | null = null
+  #beginning = 0
+  #isEnded = false
+
+  constructor(choice: ServerChoice | null) {
+    this.#choice = choice
+  }
+
+  /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
+  async open(address: DriverAddress): Promise<Socket> {
+    let failure: Error | null = null
+    this.#beginning += 1
+    try {
+      if (this.#choice) this.#turnTo(await this.#choice.choose(), address)
+    } catch (error) {
+      failure = error as Error
+    } finally {
+      this.#beginning -= 1
+    }
+    if (this.#isEnded) failure ??= lost('its pool has been closed')
+    if (failure) {
+      const socket = new Socket()
+      setImmediate(() => socket.destroy(failure))
+      return socket
+    }
+    const [host = 'localhost'] = address.host
+    const [port = 5432] = address.port
+    const socket = address.path ? connect(address.path) : connect(port, host)
+    // The driver reads them for certificates and for messages.
+    Object.assign(socket, { host, port })
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+    // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is down.
+    socket.once('end', () => socket.destroy(lost('the server has ended it')))
+    return socket
+  }
+
+  /** Ends all connections at once; their queries reject with that reason. The next query opens new ones. */
+  hangUp(reason: string): void {
+    for (const socket of this.#open) socket.destroy(lost(reason))
+  }
+
+  /** Resolves once there has been none for a while: the driver itself waits in vain for one that was lost with a query on it. */
+  async areGone(): Promise<void> {
+    for (let looks = 0; looks < looksForNone; looks += 1) {
+      await sleep(lookEveryMs, undefined, { ref: false })
+      if (this.#open.size > 0 || this.#beginning > 0) looks = -1
+    }
+  }
+
+  /** No connection is opened any more, and none is left open. */
+  async end(): Promise<void> {
+    this.#isEnded = true
+    if (this.#open.size === 0) return
+    await sleep(partingMs)
+    this.hangUp('its pool has been closed')
+  }
+
+  #turnTo(server: string, address: DriverAddress): void {
+    if (this.#server !== null && this.#server !== server) this.hangUp('another server has taken its place')
+    this.#server = server
+    const { hostname, port } = new URL(server)
+    address.host = [hostname.replace(/^\[|\]$/g, '') || 'localhost']
+    address.port = [Number(port || 5432)]
+  }
+}
+
+function lost(reason: string): DatabaseError {
+  return new DatabaseError(`The connection was given up: ${reason}`, 'CONNECTION_CLOSED')
+}
