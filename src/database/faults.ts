@@ -72,6 +72,14 @@ export function isAway(error: unknown): boolean {
   return isTemporary || connectionFaults.has(code) || awayStates.test(code)
 }
 
+/** Data exception, integrity constraint, a limit of the program (such as the size of an index row), an invalid identifier. */
+const refusingStates = /^(22...|23...|54000|PF001)$/
+
+/** Whether the database refuses what it was to write, and will refuse it each time. */
+export function isRefusal(error: unknown): boolean {
+  return refusingStates.test(codeOf(error) ?? '')
+}
+
 /** Whether the connection that gave this error is gone with it: the server answers nothing more on it. */
 export function hasEndedConnection(error: unknown): boolean {
   if (!(error instanceof Error)) return false

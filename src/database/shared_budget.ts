@@ -24,6 +24,9 @@ export function budgetName(apiUrl: URL, apiKey: string | undefined): string {
   return `key-${fingerprint}@${apiUrl.host}`
 }
 
+/** Of so many the shortest tells how far the database is. */
+const latestRoundTrips = 20
+
 export interface SharedBudget extends Budget {
   /** How many requests could go at once, just now. */
   openSlots(): Promise<number>
@@ -48,6 +51,16 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const window = `${limit.windowMs} milliseconds`
   const ask = <T>(query: PromiseLike<T>) => answered(sql, queryTimeoutMs, query)
 
+  /** How long the latest questions took that ask nothing but the clock. */
+  const roundTrips: number[] = []
+  const askQuickly = async <T>(query: PromiseLike<T>) => {
+    const askedAt = monotonicNow()
+    const answer = await ask(query)
+    if (roundTrips.push(monotonicNow() - askedAt) > latestRoundTrips) roundTrips.shift()
+    return answer
+  }
+  const roundTripMs = () => Math.min(...roundTrips)
+
   // The first one has to connect.
   let usualMs = Number.POSITIVE_INFINITY
 
@@ -58,7 +71,7 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   const slots = new DataLoader<true, Slot>(
     async (asked) => {
       const askedAt = monotonicNow()
-      const rows = await ask(sql<{ ms: number }[]>`
+      const rows = await askQuickly(sql<{ ms: number }[]>`
         select (extract(epoch from figi_private.reserve_api_slot(${name}, ${limit.capacity}, ${window}::interval)) * 1000.0)::float8 as ms
         from pg_catalog.generate_series(1, ${asked.length})`)
       const tookMs = monotonicNow() - askedAt
@@ -72,36 +85,41 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
   /** For how long nobody may send; who wakes together asks together. */
   const blocks = new DataLoader<true, number>(
     async (asked) => {
-      const [blocked] = await ask(sql<{ ms: number | null }[]>`
+      const [blocked] = await askQuickly(sql<{ ms: number | null }[]>`
         select (extract(epoch from figi_private.api_blocked_for(${name})) * 1000.0)::float8 as ms`)
       return asked.map(() => blocked?.ms ?? 0)
     },
     { cache: false, batchScheduleFn: (send) => setImmediate(send) },
   )
 
-  /** Reserves the next slot and waits for it; 'passed' where the request cannot go then after all. */
+  /**
+   * Reserves the next slot and waits for it; 'passed' where the request cannot go then after all. On a slow connection the
+   * database read its clock long before its answer is here: half a round trip, of the shortest, since the first question
+   * on a connection takes two.
+   */
   async function waitForSlot(
     signal: AbortSignal | undefined,
     mayBeLate: boolean,
   ): Promise<'at once' | 'waited' | 'passed'> {
+    while (roundTrips.length < 2) await blocks.load(true)
     const { waitMs, lateMs } = await slots.load(true)
-    const dueAt = monotonicNow() + waitMs - lateMs
-    if (waitMs > 0) {
-      await sleepFor(waitMs, signal)
-      if ((await blocks.load(true)) > 0) return 'passed'
-    }
-    const isInTime = mayBeLate || monotonicNow() - dueAt <= latestMs(limit.windowMs)
-    if (!isInTime) return 'passed'
-    return waitMs > 0 ? 'waited' : 'at once'
+    const dueAt = monotonicNow() - roundTripMs() / 2 + waitMs
+    const isInTime = () => mayBeLate || monotonicNow() + lateMs - dueAt <= latestMs(limit.windowMs)
+    if (waitMs <= 0) return isInTime() ? 'at once' : 'passed'
+    // So early that the answer about blocks is there when the slot is.
+    await sleepUntil(dueAt - roundTripMs(), signal)
+    if ((await blocks.load(true)) > 0) return 'passed'
+    await sleepUntil(dueAt, signal)
+    return isInTime() ? 'waited' : 'passed'
   }
 
   async function acquire(signal?: AbortSignal): Promise<void> {
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     for (let tries = 0; ; tries += 1) {
       signal?.throwIfAborted()
       const slot = await waitForSlot(signal, tries >= slotsGivenUp)
       if (slot === 'passed') continue
-      if (slot === 'waited' || tries > 0) options.onWait?.(performance.now() - startedAt)
+      if (slot === 'waited' || tries > 0) options.onWait?.(monotonicNow() - startedAt)
       return
     }
   }
@@ -125,4 +143,8 @@ export function createSharedBudget(sql: Sql, options: SharedBudgetOptions): Shar
         )`)
     },
   }
+}
+
+async function sleepUntil(time: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleepFor(Math.max(time - monotonicNow(), 0), signal)
 }

@@ -11,45 +11,74 @@ export type Answer =
   /** Anything else. Never to be taken for a negative. */
   | { readonly kind: 'error'; readonly message: string }
 
-/** Postgres cannot store U+0000 in text, nor half a surrogate pair in jsonb. */
-const text = z
+/** Longer than any ticker, FIGI or type that there is: those recorded have up to 30 characters, and names up to 60. */
+const longestCode = 100
+const longestProse = 1000
+
+/** The widest identifier that is known has 255. */
+const mostListings = 10_000
+
+/** Not by zod's own `max`, which also looks at the length of what is no text. */
+const atMost = (characters: number) => (text: string) => text.length <= characters
+
+/** A ticker and its like: nothing in it that nobody sees, nor what Postgres cannot store. */
+const code = z
   .string()
-  .refine((value) => !value.includes('\0') && value.isWellFormed(), 'cannot be stored as text')
+  .trim()
+  .refine(atMost(longestCode))
+  .refine((text) => !/[\p{C}\p{Zl}\p{Zp}]/u.test(text))
+
+/** A name: blanks of all kinds are one; control characters and half surrogate pairs cannot be stored. */
+const prose = z
+  .string()
+  .refine(atMost(longestProse))
+  .transform((text) => text.replace(/\s+/g, ' ').trim())
+  .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text))
 
 /** Missing, null and blank are one and the same: not known. */
-const optionalText = text.nullish().transform((value) => value?.trim() || null)
+const optional = (text: typeof code | typeof prose) => text.nullish().transform((value) => value || null)
 
 const listingSchema: z.ZodType<Listing> = z.object({
-  figi: text.trim().min(1),
-  ticker: optionalText,
-  name: optionalText,
-  exchCode: optionalText,
-  compositeFIGI: optionalText,
-  shareClassFIGI: optionalText,
-  securityType: optionalText,
-  securityType2: optionalText,
-  marketSector: optionalText,
-  securityDescription: optionalText,
+  figi: code.refine((text) => text !== ''),
+  ticker: optional(code),
+  name: optional(prose),
+  exchCode: optional(code),
+  compositeFIGI: optional(code),
+  shareClassFIGI: optional(code),
+  securityType: optional(code),
+  securityType2: optional(code),
+  marketSector: optional(code),
+  securityDescription: optional(prose),
 })
 
 const elementSchema = z.object({
-  data: z.array(listingSchema).nullish(),
+  data: z.array(z.unknown()).nullish(),
   warning: z.string().nullish(),
   error: z.string().nullish(),
 })
 
 /**
  * The answers to so many jobs, in their order: nothing in an answer names its job. Throws where the answer as a whole
- * cannot be trusted; a faulty element is an error for its own job only.
+ * cannot be trusted; a faulty element is an error for its own job only. `faultsOf` tells what was wrong with the text of
+ * elements, by their places, where the answer as a whole is right.
  */
-export function readAnswers(body: unknown, jobs: number, secret?: string): Answer[] {
+export function readAnswers(
+  body: unknown,
+  jobs: number,
+  secret?: string,
+  faultsOf: () => ReadonlyMap<number, string> = () => new Map(),
+): Answer[] {
   if (!Array.isArray(body)) {
     throw new OpenFigiResponseError(`OpenFIGI sent no array of answers, but ${quoteJson(body, secret)}`)
   }
   if (body.length !== jobs) {
     throw new OpenFigiResponseError(`OpenFIGI sent ${body.length} answers to ${jobs} jobs`)
   }
-  return body.map((element) => readAnswer(element, secret))
+  const faults = faultsOf()
+  return body.map((element, place) => {
+    const fault = faults.get(place)
+    return fault === undefined ? readAnswer(element, secret) : malformed(element, secret, `, ${fault}`)
+  })
 }
 
 function readAnswer(element: unknown, secret?: string): Answer {
@@ -57,17 +86,41 @@ function readAnswer(element: unknown, secret?: string): Answer {
   if (!parsed.success) return malformed(element, secret)
   const { data, warning, error } = parsed.data
   if (error != null) return { kind: 'error', message: `OpenFIGI says: ${quote(error, secret)}` }
+  const saysNone = warning != null && /^No identifier found\.?$/.test(warning.trim())
   if (data?.length === 0) return { kind: 'error', message: 'OpenFIGI sent an empty list of listings' }
-  if (data) return { kind: 'listings', listings: data }
+  if (data && saysNone) return malformed(element, secret, ', listings and that there are none')
+  if (data) return readListings(data, secret)
+  if (saysNone) return { kind: 'none' }
   if (warning == null) return malformed(element, secret)
-  if (/^No identifier found\.?$/.test(warning.trim())) return { kind: 'none' }
   return { kind: 'error', message: `OpenFIGI warns: ${quote(warning, secret)}` }
 }
 
-function malformed(element: unknown, secret?: string): Answer {
-  return { kind: 'error', message: `OpenFIGI sent a malformed answer: ${quoteJson(element, secret)}` }
+/** One at a time, to the first that is none: a list of faults would be longer than the answer. */
+function readListings(data: readonly unknown[], secret?: string): Answer {
+  if (data.length > mostListings) {
+    return { kind: 'error', message: `OpenFIGI sent ${data.length} listings for one identifier` }
+  }
+  const listings: Listing[] = []
+  for (const element of data) {
+    const parsed = listingSchema.safeParse(element)
+    if (!parsed.success) {
+      const where = String(parsed.error.issues[0]?.path.join('.') || 'the whole of it')
+      return malformed(element, secret, `, in a listing (${where})`)
+    }
+    listings.push(parsed.data)
+  }
+  return { kind: 'listings', listings }
 }
 
+function malformed(element: unknown, secret?: string, what = ''): Answer {
+  return { kind: 'error', message: `OpenFIGI sent a malformed answer${what}: ${quoteJson(element, secret)}` }
+}
+
+/** JSON.parse takes any depth; JSON.stringify goes only as deep as the stack. */
 function quoteJson(value: unknown, secret?: string): string {
-  return quote(JSON.stringify(value) ?? 'nothing', secret)
+  try {
+    return quote(JSON.stringify(value) ?? 'nothing', secret)
+  } catch {
+    return 'nested too deep to be quoted'
+  }
 }

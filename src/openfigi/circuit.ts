@@ -1,4 +1,3 @@
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from 'cockatiel'
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { isOutage } from './outage.ts'
@@ -9,6 +8,8 @@ export interface CircuitOptions {
   readonly failures: number
   /** So long nothing is sent; then a single request probes. */
   readonly halfOpenAfterMs: number
+  /** A clock in milliseconds that never goes back: the time of day may jump. */
+  readonly now?: () => number
 }
 
 export interface Circuit {
@@ -19,52 +20,68 @@ export interface Circuit {
 }
 
 /** Keeps a dead API from being hammered: shared by all that one OpenFIGI object sends. */
-export function createCircuit({ failures, halfOpenAfterMs }: CircuitOptions): Circuit {
-  let retryAt = Number.NEGATIVE_INFINITY
+export function createCircuit(options: CircuitOptions): Circuit {
+  const { failures, halfOpenAfterMs, now = () => performance.now() } = options
+  let failuresInARow = 0
+  /** Null while it is closed. */
+  let openedAt: number | null = null
   let lastOutage: unknown
+  /** The one request that goes first when the pause is over; it never rejects. */
+  let probe: Promise<void> | null = null
 
-  const breaker = circuitBreaker(
-    handleWhen((error) => {
-      if (isOutage(error)) {
-        lastOutage = error
-        return true
-      }
-      // An answer such as 401 or 429 shows that the API is alive. An abort shows nothing: the probe has to be repeated.
-      const isAnswer = error instanceof PgfigiError && 'status' in error
-      return breaker.state === CircuitState.HalfOpen && !isAnswer
-    }),
-    // It would wait by the clock of the day, which jumps: when it may probe is told below.
-    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: Number.NEGATIVE_INFINITY },
-  )
-  breaker.onBreak(() => {
-    retryAt = performance.now() + halfOpenAfterMs
-  })
+  function throwIfOpen(): void {
+    if (openedAt === null) return
+    const left = openedAt + halfOpenAfterMs - now()
+    if (left > 0) throw new OpenFigiUnavailableError(left, new Date(Date.now() + left), { cause: lastOutage })
+  }
 
-  const isOpen = () => breaker.state === CircuitState.Open && performance.now() < retryAt
+  function isAlive(): void {
+    failuresInARow = 0
+    openedAt = null
+  }
 
-  const unavailable = () => {
-    const waitMs = Math.max(retryAt - performance.now(), 0)
-    return new OpenFigiUnavailableError(waitMs, new Date(Date.now() + waitMs), { cause: lastOutage })
+  function failed(error: unknown, isProbe: boolean): void {
+    if (isOutage(error)) {
+      lastOutage = error
+      failuresInARow += 1
+      if (isProbe || (openedAt === null && failuresInARow >= failures)) openedAt = now()
+    } else if (error instanceof PgfigiError && 'status' in error) {
+      // An answer such as 401 or 429 shows that the API is alive.
+      isAlive()
+    } else if (isProbe) {
+      // An abort shows nothing: the probe has to be repeated.
+      openedAt = now()
+    }
+  }
+
+  async function attempt<T>(run: () => Promise<T>, isProbe: boolean): Promise<T> {
+    try {
+      const value = await run()
+      isAlive()
+      return value
+    } catch (error) {
+      failed(error, isProbe)
+      throw error
+    }
   }
 
   return {
     async run(run, signal) {
-      if (isOpen()) throw unavailable()
-      try {
-        // cockatiel lets the others wait for the probe, and that wait does not hear their signals.
-        return await orAborted(
-          breaker.execute(async () => {
-            signal?.throwIfAborted()
-            return run()
-          }),
-          signal,
-        )
-      } catch (error) {
-        throw isBrokenCircuitError(error) ? unavailable() : error
+      for (;;) {
+        signal?.throwIfAborted()
+        throwIfOpen()
+        if (openedAt === null) return attempt(run, false)
+        if (!probe) {
+          const probing = attempt(run, true)
+          const ended = () => {
+            probe = null
+          }
+          probe = probing.then(ended, ended)
+          return probing
+        }
+        await orAborted(probe, signal)
       }
     },
-    throwIfOpen() {
-      if (breaker.state === CircuitState.Open) throw unavailable()
-    },
+    throwIfOpen,
   }
 }

@@ -88,6 +88,7 @@ export function createOpenFigi(options: OpenFigiOptions): OpenFigi {
   }
   const limit = { jobsPerRequest: checkJobsPerRequest(options.jobsPerRequest) }
   let closed = false
+  let answered = 0
   const rounds = new Set<AbortController>()
 
   const marketOf = (request: RoundRequest) =>
@@ -95,8 +96,9 @@ export function createOpenFigi(options: OpenFigiOptions): OpenFigi {
 
   const jobOf = (request: RoundRequest) => mappingJob(request.identifier, marketOf(request))
 
-  function outcomeOf(answer: AskedAnswer | Failed, request: RoundRequest): Outcome | Failed {
-    if (answer.kind === 'error' || answer.kind === 'failed') return answer
+  /** Chosen as soon as it is there: what is not kept of many megabytes need not wait for the end of the round. */
+  function outcomeOf(answer: AskedAnswer, request: RoundRequest): Outcome {
+    if (answer.kind === 'error') return answer
     const { askedAt } = answer
     if (answer.kind === 'none') return { kind: 'none', filtered: marketOf(request) !== null, askedAt }
     const choice = chooseListing(answer.listings, { preference, identifier: request.identifier })
@@ -113,17 +115,22 @@ export function createOpenFigi(options: OpenFigiOptions): OpenFigi {
     const { controller: round, release } = childController(signal)
     rounds.add(round)
     try {
-      const answers = await answerInParts(requests, {
-        send: (part, signal) => sendJobs(sendOptions, part.map(jobOf), signal),
+      const outcomes = await answerInParts<RoundRequest, Outcome>(requests, {
+        async send(part, signal, once) {
+          const answers = await sendJobs(sendOptions, part.map(jobOf), signal, once ? 1 : undefined)
+          answered += 1
+          return answers.map((answer, place) => outcomeOf(answer, part[place] as RoundRequest))
+        },
         limit,
+        answered: () => answered,
         concurrency,
         round,
       })
-      const failure = answers.find((answer) => answer.kind === 'failed')
-      if (failure && answers.every((answer) => answer.kind === 'failed')) {
+      const failure = outcomes.find((outcome) => outcome.kind === 'failed')
+      if (failure && outcomes.every((outcome) => outcome.kind === 'failed')) {
         throw round.signal.aborted ? round.signal.reason : failure.error
       }
-      return answers.map((answer, place) => outcomeOf(answer, requests[place] as RoundRequest))
+      return outcomes
     } finally {
       rounds.delete(round)
       release()
@@ -151,9 +158,16 @@ function closedError(): PgfigiError {
   return new PgfigiError('This OpenFIGI connection is closed')
 }
 
-/** HTTP/1.1 alone: it is what the recorded traffic used, and a handful of connections at most is open. */
+/**
+ * HTTP/1.1 alone: it is what the recorded traffic used, and a handful of connections at most is open. Certificates are
+ * checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says, for the key travels with every request; NODE_EXTRA_CA_CERTS adds
+ * authorities. No proxy of the environment is used.
+ */
 function createAgent(timeoutMs: number): Agent {
-  return new Agent({ allowH2: false, connect: { timeout: Math.min(timeoutMs, 10_000) } })
+  return new Agent({
+    allowH2: false,
+    connect: { timeout: Math.min(timeoutMs, 10_000), rejectUnauthorized: true },
+  })
 }
 
 /** Checked here, because it would otherwise fail only with the first request, as if the network were to blame. */

@@ -126,14 +126,30 @@ function compareRanks(a: Rank, b: Rank): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
 }
 
-/** By FIGI. Should one FIGI come twice, the rest decides, so that the order of the answer never does. */
+/** What tells apart two listings of one FIGI, should it come twice: the order of the answer must not. */
+const columns = [
+  'compositeFIGI',
+  'exchCode',
+  'marketSector',
+  'name',
+  'securityDescription',
+  'securityType',
+  'securityType2',
+  'shareClassFIGI',
+  'ticker',
+] as const satisfies readonly (keyof Listing)[]
+
 function compareListings(a: Listing, b: Listing): number {
-  return compareText(a.figi, b.figi) || compareText(everythingOf(a), everythingOf(b))
+  let order = compareText(a.figi, b.figi)
+  for (let at = 0; order === 0 && at < columns.length; at += 1) {
+    const column = columns[at] as (typeof columns)[number]
+    order = compareText(a[column] ?? afterAll, b[column] ?? afterAll)
+  }
+  return order
 }
 
-function everythingOf(listing: Listing): string {
-  return JSON.stringify(Object.entries(listing).sort(([a], [b]) => compareText(a, b)))
-}
+/** No text that is stored begins with it. */
+const afterAll = '\uffff'
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0

@@ -1,4 +1,5 @@
 import { type Dispatcher, request } from 'undici'
+import { OpenFigiAnswerTooLargeError } from '../errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiAuthError } from '../errors/openfigi_auth_error.ts'
 import { OpenFigiPayloadTooLargeError } from '../errors/openfigi_payload_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
@@ -8,6 +9,7 @@ import { OpenFigiServerError } from '../errors/openfigi_server_error.ts'
 import { OpenFigiTransportError } from '../errors/openfigi_transport_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { type Answer, readAnswers } from './answer_schema.ts'
+import { faultyElements } from './answer_survey.ts'
 import { mappingUrl } from './api_url.ts'
 import type { MappingJob } from './jobs.ts'
 import { quote } from './quote.ts'
@@ -35,8 +37,11 @@ export interface MappingResponse {
   readonly rateLimit: RateLimit
 }
 
-/** A hundred of the widest known jobs answer with 7 MB. */
-const mostResponseBytes = 64 * 1024 * 1024
+/**
+ * A hundred of the widest known jobs answer with 7 MB; where more come, fewer are asked for at once. Parsed, an answer
+ * that is made for it takes twenty times its size.
+ */
+const mostResponseBytes = 16 * 1024 * 1024
 
 /** Errors come as a line of text. */
 const mostErrorBytes = 16 * 1024
@@ -69,6 +74,7 @@ async function exchange(options: MappingRequest, signal: AbortSignal): Promise<M
     headers: {
       'content-type': 'application/json',
       accept: 'application/json',
+      'accept-encoding': 'identity',
       'user-agent': 'pgfigi',
       ...(apiKey ? { 'x-openfigi-apikey': apiKey } : {}),
     },
@@ -92,8 +98,16 @@ async function exchange(options: MappingRequest, signal: AbortSignal): Promise<M
       sentKey: Boolean(apiKey),
     })
   }
-  const bytes = await readBody(body, options, signal)
-  return { answers: readAnswers(parseJson(bytes, apiKey), jobs.length, apiKey), rateLimit }
+  const { 'content-encoding': encoding = 'identity' } = headers
+  if (encoding !== 'identity') {
+    body.on('error', () => {}).destroy()
+    throw new OpenFigiResponseError(
+      `OpenFIGI sent a compressed answer (${quote(String(encoding), apiKey)}), which it was asked not to`,
+    )
+  }
+  const text = decode(await readBody(body, options, signal), apiKey)
+  const answers = readAnswers(parseJson(text, apiKey), jobs.length, apiKey, () => faultyElements(text))
+  return { answers, rateLimit }
 }
 
 type Body = Dispatcher.ResponseData['body']
@@ -116,7 +130,7 @@ async function readBody(body: Body, options: MappingRequest, signal: AbortSignal
     })
   }
   if (size > maxResponseBytes) {
-    throw new OpenFigiResponseError(`The answer of OpenFIGI is larger than ${maxResponseBytes} bytes`)
+    throw new OpenFigiAnswerTooLargeError(maxResponseBytes, options.jobs.length)
   }
   return Buffer.concat(chunks)
 }
@@ -135,14 +149,25 @@ async function readErrorText(body: Body): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function parseJson(bytes: Buffer, apiKey: string | undefined): unknown {
+function decode(bytes: Buffer, apiKey: string | undefined): string {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw notJson(bytes.toString('utf8', 0, 8192), apiKey)
+  }
+}
+
+function parseJson(text: string, apiKey: string | undefined): unknown {
+  try {
+    return JSON.parse(text)
   } catch {
     // JSON.parse quotes what it read, without regard to secrets: so it is no cause here.
-    const start = quote(bytes.subarray(0, 1000).toString('utf8'), apiKey)
-    throw new OpenFigiResponseError(`OpenFIGI sent ${bytes.length} bytes that are not JSON: ${start}`)
+    throw notJson(text, apiKey)
   }
+}
+
+function notJson(text: string, apiKey: string | undefined): OpenFigiResponseError {
+  return new OpenFigiResponseError(`OpenFIGI sent what is not JSON: ${quote(text, apiKey) || 'nothing'}`)
 }
 
 interface StatusContext {

@@ -12,10 +12,11 @@ export interface RateLimit {
 
 type HeaderValue = string | string[] | undefined
 
-/** The three headers that pace us; null for each that is missing or makes no sense. */
+/** The three headers that pace us; null for each that is missing or makes no sense. The server's own clock dates them, where it says it. */
 export function readRateLimit(headers: Record<string, HeaderValue>, nowMs: number): RateLimit {
+  const serverMs = dateOf(single(headers.date))
   return {
-    retryAfterMs: retryAfterMs(headers['retry-after'], nowMs),
+    retryAfterMs: retryAfterMs(headers['retry-after'], serverMs ?? nowMs),
     remaining: ratelimitRemaining(headers['ratelimit-remaining']),
     resetMs: ratelimitResetMs(headers['ratelimit-reset']),
   }
@@ -26,10 +27,8 @@ export function retryAfterMs(header: HeaderValue, nowMs: number): number | null 
   const text = single(header)
   const seconds = secondsToMs(text)
   if (seconds !== null) return seconds
-  // Date.parse alone would also make a date of "1" or "in 3 minutes".
-  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .*\d\d:\d\d:\d\d/.test(text)) return null
-  const date = Date.parse(text)
-  return Number.isNaN(date) ? null : capped(date - nowMs)
+  const date = dateOf(text)
+  return date === null ? null : capped(date - nowMs)
 }
 
 /** `ratelimit-remaining`: a count. */
@@ -46,6 +45,13 @@ export function ratelimitResetMs(header: HeaderValue): number | null {
 /** A header that came more than once is garbage. */
 function single(header: HeaderValue): string {
   return typeof header === 'string' ? header.trim() : ''
+}
+
+/** An HTTP date. Date.parse alone would also make one of "1" or "in 3 minutes". */
+function dateOf(text: string): number | null {
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .*\d\d:\d\d:\d\d/.test(text)) return null
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? null : date
 }
 
 function secondsToMs(text: string): number | null {

@@ -1,5 +1,5 @@
-import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatiel'
 import type { Dispatcher } from 'undici'
+import { OpenFigiAnswerTooLargeError } from '../errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
 import { monotonicNow } from '../monotonic.ts'
 import type { Answer } from './answer_schema.ts'
@@ -55,14 +55,14 @@ export type AskedAnswer =
   | (Exclude<Answer, { kind: 'error' }> & { readonly askedAt: number })
   | Extract<Answer, { kind: 'error' }>
 
-/** Sends the jobs in one request until they are answered, or until there is no point in going on. */
+/** Sends the jobs in one request, so often at most, until they are answered or there is no point in going on. */
 export async function sendJobs(
   options: SendOptions,
   jobs: readonly MappingJob[],
   signal: AbortSignal,
+  attempts = options.retries.attempts,
 ): Promise<AskedAnswer[]> {
   const { budget, circuit, retries, windowMs, logger } = options
-  let backoff: IBackoff<unknown> | undefined
   let failures = 0
   let rateLimits = 0
   for (;;) {
@@ -78,10 +78,11 @@ export async function sendJobs(
         await blockBudget(budget, wait, signal, logger)
       } else {
         failures += 1
-        if (!isOutage(error) || failures >= retries.attempts) throw error
-        backoff = nextBackoff(backoff, retries)
-        logger?.warn({ waitMs: backoff.duration, failures }, messageOf(error))
-        await sleepFor(backoff.duration, signal)
+        const isHopeless = !isOutage(error) || error instanceof OpenFigiAnswerTooLargeError
+        if (isHopeless || failures >= attempts) throw error
+        const waitMs = pauseAfter(failures, retries)
+        logger?.warn({ waitMs, failures }, messageOf(error))
+        await sleepFor(waitMs, signal)
       }
     }
   }
@@ -154,17 +155,9 @@ async function blockBudget(
   }
 }
 
-/** Exponential, with full jitter. cockatiel's own retry policy is not used: its waits do not hear the signal. */
-function nextBackoff(
-  backoff: IBackoff<unknown> | undefined,
-  { baseMs, maxMs }: RetryOptions,
-): IBackoff<unknown> {
-  if (backoff) return backoff.next(undefined)
-  return new ExponentialBackoff({
-    generator: fullJitterGenerator,
-    initialDelay: baseMs,
-    maxDelay: maxMs,
-  }).next()
+/** Exponential, with full jitter: what has failed together does not come again together. */
+function pauseAfter(failures: number, { baseMs, maxMs }: RetryOptions): number {
+  return Math.random() * Math.min(maxMs, baseMs * 2 ** (failures - 1))
 }
 
 function messageOf(error: unknown): string {

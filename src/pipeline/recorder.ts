@@ -1,4 +1,4 @@
-import { isAway } from '../database/faults.ts'
+import { isAway, isRefusal } from '../database/faults.ts'
 import type { Answer } from '../database/requests.ts'
 import { monotonicNow } from '../monotonic.ts'
 
@@ -42,17 +42,45 @@ export class Recorder {
       } catch (error) {
         // What waits for its turn would only be told the same, perhaps after another deadline.
         if (isAway(error)) for (const batch of [...batches, ...this.#waiting.splice(0)]) batch.reject(error)
-        else if (batches.length === 1) batches[0]?.reject(error)
         // One answer that cannot be written does not take the others along.
-        else for (const batch of batches) await this.#write([batch]).then(batch.resolve, batch.reject)
+        else for (const batch of batches) await this.#writeApart(batch).then(batch.resolve, batch.reject)
       }
     }
     this.#loop = null
   }
 
-  async #write(batches: readonly Batch[]): Promise<void> {
+  /** Down to the answer that the database refuses, which is recorded as an error: else its neighbours were fetched in vain for ever. */
+  async #writeApart(batch: Pick<Batch, 'answers' | 'askedAt'>): Promise<void> {
+    const { answers, askedAt } = batch
+    try {
+      await this.#write([batch])
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const [answer] = answers
+      if (answers.length > 1) {
+        const half = Math.ceil(answers.length / 2)
+        await this.#writeApart({ answers: answers.slice(0, half), askedAt })
+        await this.#writeApart({ answers: answers.slice(half), askedAt })
+      } else if (answer && answer.outcome !== 'error') {
+        await this.#write([{ answers: [refused(answer, error)], askedAt }])
+      } else throw error
+    }
+  }
+
+  async #write(batches: readonly Pick<Batch, 'answers' | 'askedAt'>[]): Promise<void> {
     const oldest = Math.min(...batches.map((batch) => batch.askedAt))
     const answers = batches.flatMap((batch) => batch.answers)
     await this.#recordAnswers(answers, monotonicNow() - oldest)
+  }
+}
+
+function refused(answer: Answer, error: unknown): Answer {
+  const { identifier_type, identifier_value } = answer
+  const why = error instanceof Error ? error.message : String(error)
+  return {
+    identifier_type,
+    identifier_value,
+    outcome: 'error',
+    message: `The database refused what OpenFIGI answered: ${why}`,
   }
 }

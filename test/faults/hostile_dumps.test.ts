@@ -113,8 +113,8 @@ test('of a dump what is no row of ours is rejected, each by itself, and the othe
     const importer = new Importer({
       sql: sql as unknown as Sql,
       reading: { preference: ['any'], now: readAt, onWarning: () => {}, onBytes: () => {} },
-      onRejects: async (rejects) =>
       onAway() {},
+      onRejects: async (rejects) =>
         void reasons.push(
           ...rejects.map(({ place, reason }) => `${lines[place.line - 1]?.slice(0, 300)}: ${reason}`),
         ),

@@ -93,6 +93,20 @@ test('text that Postgres cannot store is an error', () => {
   messageOf({ data: [listing({ ticker: '\ud800' })] })
 })
 
+test('a ticker has no more than a hundred characters, and none that nobody sees', () => {
+  for (const ticker of ['T'.repeat(101), 'A\tB', 'A\u001b[31m', '\u200bA', 'A\u202eB', 'A\u2028B']) {
+    assert.match(messageOf({ data: [listing({ ticker })] }), /in a listing \(ticker\)/)
+  }
+  const answer = readOne({ data: [listing({ ticker: ` ${'T'.repeat(100)}\n`, name: 'A\tB\n C' })] })
+  assert.is(answer?.kind === 'listings' && answer.listings[0]?.ticker, 'T'.repeat(100))
+  assert.is(answer?.kind === 'listings' && answer.listings[0]?.name, 'A B C')
+})
+
+test('listings beside the word that there are none are an error, and so are more than anybody has', () => {
+  messageOf({ data: [listing()], warning: 'No identifier found.' })
+  messageOf({ data: Array.from({ length: 10_001 }, () => listing()) })
+})
+
 test('a message quotes at most 200 characters, in one line, without what cannot be stored', () => {
   const message = messageOf({ error: `\0a\nb\ud83d${'\u{1F4C8}'.repeat(5000)}` })
   assert.ok(message.length <= 'OpenFIGI says: '.length + 200, String(message.length))

@@ -102,6 +102,22 @@ test('a probe that is answered by 401 shows that the API is alive', async () => 
   assert.is(await circuit.run(up), 'up')
 })
 
+test('the time of day may jump: it opens and closes by a clock that does not', async () => {
+  let time = 0
+  const circuit = createCircuit({ failures: 1, halfOpenAfterMs: 1000, now: () => time })
+  await errorOf(circuit.run(down))
+  const { now } = Date
+  try {
+    Date.now = () => now() - 3_600_000
+    const error = await errorOf(circuit.run(up))
+    assert.is(error.retryAfterMs, 1000)
+    time = 1001
+    assert.is(await circuit.run(up), 'up')
+  } finally {
+    Date.now = now
+  }
+})
+
 test('who waits for the probe of another hears the signal, and never runs afterwards', async () => {
   const circuit = createCircuit({ failures: 1, halfOpenAfterMs: 20 })
   await errorOf(circuit.run(down))

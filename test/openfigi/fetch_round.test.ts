@@ -387,7 +387,7 @@ const outages: [string, Step, new (...args: never[]) => Error][] = [
   ['5xx', { status: 503, body: 'Service unavailable' }, OpenFigiServerError],
   ['a reset', broken, OpenFigiTransportError],
   ['no JSON', { body: '<html>' }, OpenFigiResponseError],
-  ['a wrong length', { body: [{ warning: 'No identifier found.' }] }, OpenFigiResponseError],
+  ['a wrong length', { body: [{}, {}, { warning: 'No identifier found.' }] }, OpenFigiResponseError],
 ]
 
 for (const [name, step, type] of outages) {
@@ -404,7 +404,7 @@ for (const [name, step, type] of outages) {
 
   test(`${name} four times over is thrown, retryable, and nothing is taken for a negative`, async () => {
     await staged([step], {}, async ({ openfigi, server, budget }) => {
-      const error = await errorOf(openfigi.fetchRound(asks(2)))
+      const error = await errorOf(openfigi.fetchRound(asks(1)))
       assert.instance(error, type)
       assert.ok(error.retryable)
       assert.is(server.requests.length, 4)
@@ -433,14 +433,66 @@ test('the waits between attempts grow exponentially at most, with jitter', async
 })
 
 test('where a part fails for good, the others keep their outcomes and it is `failed`', async () => {
-  const step: Step = (request) =>
-    request.body.includes('100000012') ? { status: 500, body: 'poison' } : echo(request)
+  const step: Step = (request) => (request.body.includes('100000012') ? { body: 'no JSON' } : echo(request))
   await staged([step], { jobsPerRequest: 10, concurrency: 1 }, async ({ openfigi }) => {
     const outcomes = await openfigi.fetchRound(asks(30))
     const expected = allTickers(30).map((ticker, i) => (i >= 10 && i < 20 ? 'failed' : ticker))
     assert.equal(outcomes.map(summary), expected)
     const part = outcomes[12]
-    assert.instance(part?.kind === 'failed' && part.error, OpenFigiServerError)
+    assert.instance(part?.kind === 'failed' && part.error, OpenFigiResponseError)
+  })
+})
+
+const endless: Step = (_, response) => {
+  response.writeHead(200)
+  response.write(Buffer.alloc(20_000_000, ' '))
+  return undefined
+}
+const overOneJob: [string, Step][] = [
+  ['HTTP 500', { status: 500, body: 'poison' }],
+  ['an endless answer', endless],
+]
+for (const [name, step] of overOneJob) {
+  test(`the job that OpenFIGI meets with ${name} is found, and the others get their answers`, async () => {
+    const poisoned: Step = (request, response) => {
+      if (!request.body.includes('100000012')) return echo(request)
+      return typeof step === 'function' ? step(request, response) : step
+    }
+    await staged([poisoned], { circuit: { failures: 10 } }, async ({ openfigi, server }) => {
+      const outcomes = await openfigi.fetchRound(asks(100))
+      assert.equal(
+        outcomes.map(summary),
+        allTickers(100).map((ticker, i) => (i === 12 ? 'error' : ticker)),
+      )
+      assert.ok(server.requests.length < 25, String(server.requests.length))
+    })
+  })
+}
+
+test('a job that OpenFIGI never answers is found where it answers others meanwhile', async () => {
+  const hangs: Step = (request) => (request.body.includes('100000012') ? undefined : echo(request))
+  const options = { timeoutMs: 100, jobsPerRequest: 10, concurrency: 2 }
+  await staged([hangs], options, async ({ openfigi }) => {
+    const outcomes = await openfigi.fetchRound(asks(30))
+    assert.equal(
+      outcomes.map(summary),
+      allTickers(30).map((ticker, i) => (i === 12 ? 'error' : ticker)),
+    )
+  })
+})
+
+test('in an outage that search ends with the circuit, and nothing is an error of its own', async () => {
+  const options = { circuit: { failures: 10 } }
+  await staged([{ status: 500, body: '' }], options, async ({ openfigi, server }) => {
+    assert.instance(await errorOf(openfigi.fetchRound(asks(100))), OpenFigiUnavailableError)
+    assert.is(server.requests.length, 10)
+  })
+})
+
+test('a wrong length is no reason to ask for less: to one job it would seem to fit', async () => {
+  await staged([{ body: [{ warning: 'No identifier found.' }] }], {}, async ({ openfigi, server }) => {
+    assert.instance(await errorOf(openfigi.fetchRound(asks(2))), OpenFigiResponseError)
+    assert.ok(server.requests.every(({ jobs }) => jobs.length === 2))
   })
 })
 

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { Agent, MockAgent } from 'undici'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { OpenFigiAnswerTooLargeError } from '../../src/errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiAuthError } from '../../src/errors/openfigi_auth_error.ts'
 import { OpenFigiPayloadTooLargeError } from '../../src/errors/openfigi_payload_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../../src/errors/openfigi_rate_limit_error.ts'
@@ -270,7 +271,8 @@ test('an answer larger than the cap is not read to its end, whatever its headers
     return undefined
   }
   const { error } = await against([flood], { maxResponseBytes: 1_000_000 })
-  assert.match(isError(error, OpenFigiResponseError, true).message, /larger than 1000000 bytes/)
+  assert.instance(error, OpenFigiResponseError)
+  assert.match(isError(error, OpenFigiAnswerTooLargeError, true).message, /larger than 1000000 bytes/)
   await new Promise((resolve) => setTimeout(resolve, 20))
   assert.ok(closed)
   const exact = JSON.stringify([{ warning: 'No identifier found.' }])

@@ -23,6 +23,11 @@ test('retry-after as an HTTP date is what is left until then, and nothing once i
   assert.is(retryAfterMs('Fri, 03 Oct 2025 11:00:00 GMT', now), 0)
 })
 
+test('a date is compared with the clock of the server that says it, where ours is wrong', () => {
+  const headers = { date: 'Fri, 03 Oct 2025 11:14:48 GMT', 'retry-after': 'Fri, 03 Oct 2025 11:15:18 GMT' }
+  assert.is(readRateLimit(headers, now - 3_600_000).retryAfterMs, 30_000)
+})
+
 test('ratelimit-reset is the seconds left, not an epoch', () => {
   assert.is(ratelimitResetMs('32'), 32_000)
 })

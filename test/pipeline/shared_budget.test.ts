@@ -7,10 +7,11 @@ import { budgetName, createSharedBudget } from '../../src/database/shared_budget
 import { silentLogger } from '../../src/log.ts'
 import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
 import { testKey } from '../support/canaries.ts'
-import { forkProgram } from '../support/child.ts'
+import { type Child, forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
+import { startSlowProxy } from '../support/slow_proxy.ts'
 
 const test = suite('the budget that processes share')
 
@@ -26,17 +27,19 @@ function mostWithin(times: readonly number[], milliseconds: number): number {
   )
 }
 
-test('holds over four processes that want as much as they can get', () =>
+test('holds over four processes that want as much as they can get, one on a slow connection to the database', () =>
   withDatabase(async ({ url }) => {
     const limit = { capacity: 10, windowMs: 2100 }
     await using stack = new AsyncDisposableStack()
-    const start = { url, name: 'shared', limit }
-    const children = await Promise.all(
-      Array.from({ length: 4 }, async () => stack.use(await forkProgram('budget_process.ts', start))),
-    )
-    const answers = await Promise.all(
-      children.map((child) => child.ask<{ times: number[] }>({ acquire: 10 })),
-    )
+    const slow = stack.use(await startSlowProxy(url, 700))
+    const start = async (url: string) =>
+      stack.use(await forkProgram('budget_process.ts', { url, name: 'shared', limit }))
+    const [slowOne, ...others] = await Promise.all([start(slow.url), start(url), start(url), start(url)])
+    const take = (child: Child) => child.ask<{ times: number[] }>({ acquire: 10 })
+    // The slow one first: it hears of what it has reserved when the others are about to have the next window.
+    const late = take(slowOne)
+    await sleep(5300)
+    const answers = await Promise.all([late, ...others.map(take)])
     const times = answers.flatMap((answer) => answer.times)
     assert.is(times.length, 40)
     const most = mostWithin(times, (limit.windowMs * 6) / 7)
@@ -44,7 +47,7 @@ test('holds over four processes that want as much as they can get', () =>
       `\n    40 slots in ${Math.round(Math.max(...times) - Math.min(...times))} ms (at least ${3 * limit.windowMs}), ${most} within 1800 ms`,
     )
     assert.ok(most <= limit.capacity, `${most} within the window of the server`)
-    await Promise.all(children.map((child) => child.end('SIGTERM')))
+    await Promise.all([slowOne, ...others].map((child) => child.end('SIGTERM')))
   }))
 
 test('gives a slot up that it hears of late, as after the process was stopped', () =>
