@@ -123,7 +123,7 @@ export class ClientLookups {
   }
 
   #primaryLsn(): Promise<string> {
-    return this.#database.query(endOfLog)
+    return this.#database.query((sql) => endOfLog(sql))
   }
 
   async #askPrimary(lookups: readonly Lookup[], maxAgeDays: number | null): Promise<ResolvedMapping[]> {

@@ -27,10 +27,11 @@ export async function probeServer(url: string): Promise<ServerState> {
   try {
     const asked = sql<[{ standby: boolean; read_only: boolean; timeline: number | null }]>`
       select
-        pg_is_in_recovery() as standby,
-        current_setting('transaction_read_only')::boolean as read_only,
+        pg_catalog.pg_is_in_recovery() as standby,
+        pg_catalog.current_setting('transaction_read_only')::boolean as read_only,
         case
-          when not pg_is_in_recovery() then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer
+          when not pg_catalog.pg_is_in_recovery()
+            then ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8))::pg_catalog.bit(32)::integer
         end as timeline`
     const [row] = await within(deadlineMs, 'The server', asked)
     return { url, isStandby: row.standby, isReadOnly: row.read_only, timeline: row.timeline }

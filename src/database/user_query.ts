@@ -28,7 +28,7 @@ async function* batchesOf(sql: TransactionSql, text: string, batchSize: number):
   const { columns } = await single(sql, text).describe()
   const names = columns.map(({ name }) => name)
   if (names.length === 0) throw noSelect()
-  await sql`select set_config('cursor_tuple_fraction', '1', true)` // all rows are taken
+  await sql`select pg_catalog.set_config('cursor_tuple_fraction', '1', true)` // all rows are taken
   await single(sql, `declare rows_of_query no scroll cursor for ${text}`).catch((error) => {
     // SHOW, EXPLAIN and what returns rows that it writes have columns too.
     throw error instanceof postgres.PostgresError && error.code === '42601' ? noSelect() : error
