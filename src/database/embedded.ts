@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
 import type { Logger } from '../log.ts'
 import { type Binaries, packagedBinaries } from './embedded_binaries.ts'
-import { type Cluster, locateCluster } from './embedded_cluster.ts'
+import { locateCluster } from './embedded_cluster.ts'
 import {
   initialiseCluster,
   newPassword,
@@ -14,7 +14,14 @@ import {
 } from './embedded_initdb.ts'
 import { withHomeLock } from './embedded_lock.ts'
 import { firstPort } from './embedded_port.ts'
-import { dropForeignPidFile, serverState, settledServer, startServer, stopServer } from './embedded_server.ts'
+import {
+  type Cluster,
+  dropForeignPidFile,
+  serverState,
+  settledServer,
+  startServer,
+  stopServer,
+} from './embedded_server.ts'
 import { livingUsers, registerUser } from './embedded_users.ts'
 
 export interface EmbeddedOptions {

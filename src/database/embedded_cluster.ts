@@ -5,21 +5,11 @@ import { EmbeddedError } from '../errors/embedded_error.ts'
 import type { Logger } from '../log.ts'
 import { canEnter, serverAccount } from './embedded_account.ts'
 import { type Binaries, usableBinaries } from './embedded_binaries.ts'
-import { type Account, runCommand } from './embedded_command.ts'
-import { serverState, stopServer } from './embedded_server.ts'
+import { runCommand } from './embedded_command.ts'
+import { type Cluster, serverState, stopServer } from './embedded_server.ts'
 
 /** Where root keeps what the server's user could not reach in root's own folders. */
 const SYSTEM_FOLDER = '/var/lib/pgfigi'
-
-/** A home's cluster: where it lies, and who runs it with what. */
-export interface Cluster {
-  readonly home: string
-  /** The data folder's real path, which need not exist yet. */
-  readonly data: string
-  readonly log: string
-  readonly account: Account | null
-  readonly binaries: Binaries
-}
 
 /** Finds a home's cluster and mends what would keep its server from starting. Call it under the home's lock. */
 export async function locateCluster(home: string, packaged: Binaries, logger?: Logger): Promise<Cluster> {

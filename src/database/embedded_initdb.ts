@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { appendFile, chown, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EmbeddedError } from '../errors/embedded_error.ts'
-import type { Cluster } from './embedded_cluster.ts'
 import { runCommand } from './embedded_command.ts'
 import { noRoom, saysDiskFull } from './embedded_room.ts'
+import type { Cluster } from './embedded_server.ts'
 
 /** The superuser and the database; both carry the project's name. */
 export const OWNER = 'pgfigi'

@@ -4,11 +4,21 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { EmbeddedError } from '../errors/embedded_error.ts'
-import type { Cluster } from './embedded_cluster.ts'
-import { runCommand } from './embedded_command.ts'
+import type { Binaries } from './embedded_binaries.ts'
+import { type Account, runCommand } from './embedded_command.ts'
 import { freePort } from './embedded_port.ts'
 import { noRoom, saysDiskFull } from './embedded_room.ts'
 import { processExists } from './embedded_users.ts'
+
+/** A home's cluster: where it lies, and who runs it with what. */
+export interface Cluster {
+  readonly home: string
+  /** The data folder's real path, which need not exist yet. */
+  readonly data: string
+  readonly log: string
+  readonly account: Account | null
+  readonly binaries: Binaries
+}
 
 const execFileAsync = promisify(execFile)
 

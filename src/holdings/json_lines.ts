@@ -1,8 +1,8 @@
 import { ImportError } from '../errors/import_error.ts'
+import type { Beginning } from './beginning.ts'
 import { identifierColumns, placeOf } from './columns.ts'
 import type { HoldingRow, Holdings, Reading, Wanted } from './holdings.ts'
 import { firstLinesOf, linesOfFile } from './lines_of_file.ts'
-import type { Beginning } from './open_holdings.ts'
 
 const sampleSize = 1_000
 

@@ -1,8 +1,8 @@
 import { ImportError } from '../errors/import_error.ts'
 import { type Lines, LongLines, linesOf } from '../import/lines.ts'
 import { textOf } from '../import/text.ts'
+import type { Beginning } from './beginning.ts'
 import type { Reading } from './holdings.ts'
-import type { Beginning } from './open_holdings.ts'
 
 /** The lines of a file, by its own line end; what is longer than a record may be ends it with an ImportError. */
 export async function* linesOfFile(

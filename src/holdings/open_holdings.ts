@@ -1,53 +1,14 @@
-import { requireText } from '../import/require_text.ts'
 import type { Source } from '../import/source.ts'
-import { beginningOf } from '../import/text.ts'
+import { readBeginning } from './beginning.ts'
 import type { Holdings, Wanted } from './holdings.ts'
 import { openJsonLines } from './json_lines.ts'
 import { openTable } from './table.ts'
-
-/** What is looked at to tell how a file is laid out, in characters. */
-const beginningLength = 256 * 1024
 
 /**
  * A file of holdings, and where its identifiers are, told from its beginning. Throws an ImportError for what is neither a
  * table nor JSON lines, and a ColumnError where a column cannot be found.
  */
 export async function openHoldings(source: Source, wanted: Wanted): Promise<Holdings> {
-  const beginning = await beginningOf(source, beginningLength)
-  requireText(beginning, source.name)
-  const file = {
-    source,
-    beginning,
-    isWhole: beginning.length < beginningLength,
-    isMarked: await isMarked(source),
-    lineEnd: lineEndOf(beginning),
-  }
-  return /^\s*[{[]/.test(beginning) ? openJsonLines(file, wanted) : openTable(file, wanted)
-}
-
-/** A file, and its first characters. */
-export interface Beginning {
-  readonly source: Source
-  readonly beginning: string
-  /** Whether that is all of it. */
-  readonly isWhole: boolean
-  readonly isMarked: boolean
-  readonly lineEnd: '\n' | '\r\n' | '\r'
-}
-
-/** How its first line ends: line breaks in quotes are no ends, unless there are no others. */
-function lineEndOf(beginning: string): Beginning['lineEnd'] {
-  const unquoted = beginning.replace(/"[^"]*"/g, '')
-  const text = /[\r\n]/.test(unquoted) ? unquoted : beginning
-  const [end] = /\r?\n/.exec(text) ?? ['']
-  if (end === '') return text.includes('\r') ? '\r' : '\n'
-  return end === '\n' ? '\n' : '\r\n'
-}
-
-async function isMarked(source: Source): Promise<boolean> {
-  for await (const chunk of source.bytes()) {
-    const mark = chunk.subarray(0, 3).toString('hex')
-    return mark === 'efbbbf' || /^(fffe|feff)/.test(mark)
-  }
-  return false
+  const file = await readBeginning(source)
+  return /^\s*[{[]/.test(file.beginning) ? openJsonLines(file, wanted) : openTable(file, wanted)
 }

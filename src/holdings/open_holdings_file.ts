@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ImportError } from '../errors/import_error.ts'
-import { openSources } from '../import/source.ts'
+import { openSources } from '../import/open_sources.ts'
 import type { Holdings, Wanted } from './holdings.ts'
 import { openHoldings } from './open_holdings.ts'
 

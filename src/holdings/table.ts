@@ -1,6 +1,7 @@
 import { type DelimitedRecord, recordsOf } from '../import/delimited.ts'
 import { fieldsOfColumns } from '../import/fields.ts'
 import { delimiterNamed, delimiters, plainCell } from '../import/spreadsheets.ts'
+import type { Beginning } from './beginning.ts'
 import { identifierColumns, placeOf } from './columns.ts'
 import {
   type HoldingRow,
@@ -12,7 +13,6 @@ import {
   type Wanted,
 } from './holdings.ts'
 import { endOf, firstLinesOf, linesOfFile } from './lines_of_file.ts'
-import type { Beginning } from './open_holdings.ts'
 
 const sampleSize = 1_000
 

@@ -6,9 +6,8 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Access } from './access.ts'
 import type { PageData } from './page_data.ts'
-import type { Pages } from './pages.ts'
+import type { PageParts, Pages } from './pages.ts'
 
 /** The server that routes are added to, whose schemas are zod's. */
 export type App = FastifyInstance<
@@ -20,14 +19,9 @@ export type App = FastifyInstance<
 >
 
 /** What routes work with. */
-export interface Parts {
-  readonly access: Access
+export interface Parts extends PageParts {
   readonly data: PageData
   readonly pages: Pages
-  /** Whether the buttons work, and are shown. */
-  readonly allowActions: boolean
-  /** Of pgfigi. */
-  readonly version: string
 }
 
 declare module 'fastify' {

@@ -1,9 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ownCookie, signedCookie } from './access.ts'
-import type { Parts } from './app.ts'
+import { type Access, ownCookie, signedCookie } from './access.ts'
 import { SharedAnswers } from './shared_answers.ts'
 import type { Frame } from './views/frame.ts'
+
+/** What is the same for all pages. */
+export interface PageParts {
+  readonly access: Access
+  /** Whether the buttons work, and are shown. */
+  readonly allowActions: boolean
+  /** Of pgfigi. */
+  readonly version: string
+}
 
 export interface PageOptions {
   readonly status?: number
@@ -29,10 +37,10 @@ export function ownerOfTokens(request: FastifyRequest): string {
 
 /** Sends pages, each made once a second at the most, however many look at it. */
 export class Pages {
-  readonly #parts: Pick<Parts, 'access' | 'allowActions' | 'version'>
+  readonly #parts: PageParts
   readonly #made = new SharedAnswers(mostKept)
 
-  constructor(parts: Pick<Parts, 'access' | 'allowActions' | 'version'>) {
+  constructor(parts: PageParts) {
     this.#parts = parts
   }
 

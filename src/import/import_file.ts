@@ -2,7 +2,7 @@ import type { Sql } from '../database/connect.ts'
 import type { Logger } from '../log.ts'
 import type { ListingPreference } from '../openfigi/markets.ts'
 import { Importer } from './importer.ts'
-import { openSources } from './source.ts'
+import { openSources } from './open_sources.ts'
 
 export interface ImportFileOptions {
   readonly sql: Sql

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openSources } from '../../src/import/open_sources.ts'
 import { read } from '../../src/import/read.ts'
 import type { Item, ReadOptions, Sighting } from '../../src/import/records.ts'
-import { openSources } from '../../src/import/source.ts'
 
 /** When all tests of reading take place. */
 const now = Date.UTC(2024, 0, 1)

@@ -59,7 +59,7 @@ async function importPaths(
   const now = Date.now()
   const observedAt = await observedAtOf(options, now)
   const rejectsPath = rejectsPathOf(paths, options)
-  const { openSources } = await import('../../import/source.ts')
+  const { openSources } = await import('../../import/open_sources.ts')
   const { RejectsFile } = await import('../../import/rejects.ts')
   const { Importer } = await import('../../import/importer.ts')
   const { openConnection } = await import('../connection.ts')
@@ -117,7 +117,7 @@ async function importPaths(
 
 /** A file that cannot be read does not keep the others from being read. How many could not. */
 async function takeAll(
-  sources: Awaited<ReturnType<typeof import('../../import/source.ts').openSources>>['sources'],
+  sources: Awaited<ReturnType<typeof import('../../import/open_sources.ts').openSources>>['sources'],
   importer: InstanceType<typeof import('../../import/importer.ts').Importer>,
   say: (sentence: string) => void,
 ): Promise<number> {
