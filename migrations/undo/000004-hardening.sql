@@ -1,3 +1,9 @@
+-- Locks in the order in which whoever writes, claims or looks up takes them: nobody is within a function that this changes.
+select figi_private.lock_stripes(array(select generate_series(0, 255)));
+select figi_private.lock_queue();
+lock table public.security_mappings in access exclusive mode;
+lock table figi_private.fetch_requests in access exclusive mode;
+
 -- The planner of the writers may do again what it did.
 alter function figi_private.forbid_overlap_after_insert() reset enable_material;
 alter function figi_private.forbid_overlap_of(bigint[]) reset enable_material;

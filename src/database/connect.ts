@@ -66,7 +66,10 @@ export function pooled(url: string, options: postgres.Options<Record<string, nev
           sockets.hangUp(`${name} is ${value} now`)
         options.onparameter?.(name, value)
       },
-      onclose,
+      onclose(connection) {
+        onclose()
+        options.onclose?.(connection)
+      },
     }),
   )
   const end = sql.end

@@ -50,14 +50,17 @@ test('a database that cannot be asked is a check that fails, without a stack or 
     assert.match(gone.stdout, /^database\tfail\t-\tThe database cannot be reached: .*Check DATABASE_URL/)
     const { status, checks } = health.parse(JSON.parse(goneJson.stdout))
     assert.equal([status, checks.length, checks[0]?.name], ['fail', 1, 'database'])
-    assert.match(noUrl.stdout, /^database\tfail\t-\tDATABASE_URL is no URL/)
+    assert.is(noUrl.code, 2)
+    assert.match(noUrl.stderr, /^error: DATABASE_URL must be a URL/)
+    assert.is(noUrl.stdout, '')
+    assert.not.match(noUrl.stderr, /hunter2secret|\n\s+at /)
     assert.match(without.stdout, /^migrations\tfail\t-\tThe database has no pgfigi.*run pgfigi migrate up/)
     assert.match(
       JSON.parse(embedded.stdout).checks[0].sentence,
       /embedded database in .* does not run: start it/,
     )
     assert.is(await serverOf(home), null, 'it is not brought up')
-    for (const { code, stdout, stderr } of [gone, goneJson, noUrl, without, embedded]) {
+    for (const { code, stdout, stderr } of [gone, goneJson, without, embedded]) {
       assert.is(code, 1)
       assert.is(stderr, '')
       assert.not.match(stdout, /hunter2secret|\n\s+at /)

@@ -14,6 +14,7 @@ import { type ClientStage, withClients } from '../support/client_stage.ts'
 import { counted, countedLookups, sum } from '../support/counted.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { latestMigration } from '../support/latest_migration.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { scraped } from '../support/scraped.ts'
 import { until } from '../support/until.ts'
@@ -195,7 +196,7 @@ test('of one that is killed is what it did until ten seconds before, and of one 
       const [process] = await sql`select kind, pid, latest_migration, worker_ids from figi_private.processes`
       assert.equal(
         { ...process },
-        { kind: 'client', pid: killed.pid, latest_migration: '000003', worker_ids: [] },
+        { kind: 'client', pid: killed.pid, latest_migration: latestMigration, worker_ids: [] },
       )
       await ended.ask({ inputs: range(0, 50) })
       await killed.ask({ inputs: range(0, 10) })

@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checksIn, checksNow, healthCauses } from '../support/health_causes.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { latestMigration } from '../support/latest_migration.ts'
 import { observe } from '../support/mappings.ts'
 import { withReplica } from '../support/replica.ts'
 import { until } from '../support/until.ts'
@@ -18,7 +19,7 @@ test('a replica that falls behind is told by the primary and by itself, and is w
       (await lag(primaryUrl))?.sentence ?? '',
       /^1 replica follows; the slowest, \S+, is 0 s behind\.$/,
     )
-    const there = await checksIn(replica, { whole: true, latestMigration: '000003' })
+    const there = await checksIn(replica, { whole: true, latestMigration })
     assert.is(there.laws?.status, 'ok', there.laws?.sentence)
     assert.is(there.replica_lag?.sentence, 'This is a replica, 0 s behind.')
     assert.equal(

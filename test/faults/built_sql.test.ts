@@ -86,7 +86,8 @@ test('no function in the database runs a text as SQL', async () => {
       select p.oid::regprocedure::text as name
       from pg_proc p
       where p.pronamespace in ('public'::regnamespace, 'figi_private'::regnamespace)
-        and regexp_replace(p.prosrc, '--[^\n]*', '', 'g') ~* '\\mexecute\\M|\\mquery_to_xml|\\mdblink'`
+        -- Comments, and the name of a right, run nothing.
+        and regexp_replace(p.prosrc, '--[^\n]*|''execute''', '', 'g') ~* '\\mexecute\\M|\\mquery_to_xml|\\mdblink'`
     assert.equal([...found], [])
   })
 })

@@ -3,6 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withDatabase, withRollback } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { latestMigration } from '../support/latest_migration.ts'
 import { failureOf, observe, openSession, resolve } from '../support/mappings.ts'
 
 const test = suite('counting')
@@ -40,7 +41,7 @@ async function record(sql: Sql, process: string, flush: number, counts: readonly
     host: 'h',
     pid: 1,
     version: '1.0.0',
-    latest_migration: '000003',
+    latest_migration: latestMigration,
     worker_ids: ['w'],
   }
   const [row] = await sql<[{ written: boolean }]>`
@@ -152,7 +153,7 @@ test('a flush that is tried again is not counted twice, and each is a sign of li
     const processes = await sql`
       select process, kind, flushes::int, worker_ids, latest_migration, seen_at > clock_timestamp() - interval '1 minute' as lives
       from figi_private.processes order by process`
-    const described = { worker_ids: ['w'], latest_migration: '000003' }
+    const described = { worker_ids: ['w'], latest_migration: latestMigration }
     assert.equal(
       processes.map((row) => ({ ...row })),
       [

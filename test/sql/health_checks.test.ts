@@ -7,6 +7,7 @@ import { packageRoot } from '../support/cluster.ts'
 import { withDatabase, withRollback } from '../support/database.ts'
 import { checksIn, checksNow, healthCauses, seeProcess } from '../support/health_causes.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { latestMigration } from '../support/latest_migration.ts'
 import { observe, openSession, resolve } from '../support/mappings.ts'
 
 const test = suite('health_checks')
@@ -39,8 +40,8 @@ const unwell = (checks: Awaited<ReturnType<typeof checksNow>>) =>
 
 test('every check is well in a database with a worker, fails by its own cause, and is well again without it', () =>
   withDatabase(async ({ sql, url }) => {
-    await seeProcess(sql, { process: 'w', kind: 'worker', latest_migration: '000003' })
-    const checks = await checksNow(url, { latestMigration: '000003' })
+    await seeProcess(sql, { process: 'w', kind: 'worker', latest_migration: latestMigration })
+    const checks = await checksNow(url, { latestMigration })
     assert.equal(Object.keys(checks), names)
     assert.equal(unwell(await checksNow(url)), [])
     const causes = healthCauses({ sql, url })
@@ -221,7 +222,7 @@ test('migrations: none recorded, a caller and a process that know less', () =>
     assert.is(old?.status, 'warn')
     assert.match(old?.sentence ?? '', 'the pgfigi that asks knows only 000001. Upgrade it.')
     await seeProcess(sql, { process: 'old', kind: 'client', latest_migration: '000002' })
-    const { migrations: behind } = await checksIn(sql, { latestMigration: '000003' })
+    const { migrations: behind } = await checksIn(sql, { latestMigration })
     assert.is(behind?.status, 'warn')
     assert.match(
       behind?.sentence ?? '',
@@ -229,7 +230,8 @@ test('migrations: none recorded, a caller and a process that know less', () =>
     )
     await sql`update figi_private.processes set seen_at = seen_at - interval '2 minutes'`
     assert.is((await checksIn(sql)).migrations?.status, 'ok')
-    const { migrations: newer } = await checksIn(sql, { latestMigration: '000005' })
+    const twoLater = String(Number(latestMigration) + 2).padStart(6, '0')
+    const { migrations: newer } = await checksIn(sql, { latestMigration: twoLater })
     assert.equal([newer?.status, newer?.value], ['fail', 2])
     await sql`drop schema graphile_migrate cascade`
     const { migrations: none } = await checksIn(sql)
@@ -375,7 +377,10 @@ test('whatever is missing or locked costs its own row: it never raises, waits or
     assert.equal(unwell(await checksNow(url)), ['budget_blocked warn'])
     await sql.begin('read only', async (transaction) => {
       for (const whole of [false, true])
-        assert.is((await transaction`select from public.health_checks(${whole}, '000003')`).length, 17)
+        assert.is(
+          (await transaction`select from public.health_checks(${whole}, ${latestMigration})`).length,
+          17,
+        )
     })
     await sql.begin('isolation level serializable', async (transaction) => {
       assert.is((await transaction`select from public.health_checks(null, null)`).length, 17)
