@@ -1,6 +1,5 @@
 import { connect, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DatabaseError } from '../errors/database_error.ts'
 import type { ServerChoice } from './choose_server.ts'
 
 /** Where the driver wants to connect to. */
@@ -90,6 +89,7 @@ export class Sockets {
   }
 }
 
-function lost(reason: string): DatabaseError {
-  return new DatabaseError(`The connection was given up: ${reason}`, 'CONNECTION_CLOSED')
+/** As the driver's own. */
+function lost(reason: string): Error {
+  return Object.assign(new Error(`the connection was given up, for ${reason}`), { code: 'CONNECTION_CLOSED' })
 }

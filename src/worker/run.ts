@@ -66,8 +66,8 @@ export async function startWorker(
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let { pool, server } = await requireWritable(sql)
-    .then(() => requireSettings(sql))
+  let { pool, server } = await requireSettings(sql)
+    .then(() => requireWritable(sql))
     .then(start)
     .catch(async (error) => {
       await endCounting()

@@ -52,6 +52,7 @@ const rules: Readonly<Record<string, IsRight>> = {
   PGFIGI_PREPARE: isYesOrNo,
   PGFIGI_QUERY_TIMEOUT_MS: whole(1, 86_400_000),
   PGFIGI_CACHE_IN_PROCESS: whole(0, 10_000_000),
+  PGFIGI_MAX_REPLICA_LAG_SECONDS: whole(0, 86_400),
   OPENFIGI_API_KEY: isPrintable,
   OPENFIGI_API_URL: oneOf('https://api.openfigi.com', 'http://127.0.0.1:8080', 'http://localhost'),
   OPENFIGI_CACHE_MAX_AGE_DAYS: (text) => {
