@@ -54,8 +54,11 @@ export class Sockets {
     Object.assign(socket, { host, port })
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
-    // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is down.
-    socket.once('end', () => socket.destroy(lost('the server has ended it')))
+    // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is
+    // down. One that has been in use is left to the driver, which can lose what it is about to write where an error comes first.
+    socket.once('end', () => {
+      if (socket.bytesRead === 0) socket.destroy(lost('the server has ended it'))
+    })
     return socket
   }
 
