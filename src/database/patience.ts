@@ -7,6 +7,8 @@ export interface PatienceOptions {
   readonly onAway: (sentence: string) => void
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined
+  /** Whether it has answered already, as to requireAnswer. */
+  readonly hasAnswered?: boolean
   /** How long the database may be away, in milliseconds. Default a minute. */
   readonly forMs?: number | undefined
 }
@@ -28,11 +30,12 @@ const lost = new Set(['CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', '57P01', '57P0
  */
 export class Patience {
   readonly #options: PatienceOptions
-  #wasThere = false
+  #wasThere: boolean
   #isTold = false
 
   constructor(options: PatienceOptions) {
     this.#options = options
+    this.#wasThere = options.hasAnswered ?? false
   }
 
   async run<T>(query: () => PromiseLike<T>): Promise<T> {

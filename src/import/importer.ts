@@ -26,6 +26,8 @@ export interface ImporterOptions {
   onRejects(rejects: readonly Reject[]): Promise<void>
   /** Told once for each time that the database is away. */
   onAway(sentence: string): void
+  /** Whether the database has answered already. */
+  readonly hasAnswered?: boolean
   /** What is under way is still finished when it aborts. */
   readonly signal?: AbortSignal | undefined
 }

@@ -82,7 +82,7 @@ const refusals: readonly Refusal[] = [
   {
     name: 'a read-only database',
     with: asSuperuser('default_transaction_read_only = on'),
-    says: /is read-only.*(point DATABASE_URL to the primary|migrate on the primary)/,
+    says: /is read-only.*(point DATABASE_URL to the primary|migrate on the primary)|default_transaction_read_only = on.*alter role/,
     spares: readers,
     stillAnswers: isOne('resolve', 'enrich'),
     inShort: ['import', 'worker'],

@@ -87,7 +87,7 @@ export async function breakTheDatabase({ sql, url }: Installed): Promise<Session
   for (;;) {
     const [row] = await sql<{ used: number }[]>`
       select count(*)::int as used from pg_stat_activity where datid is not null and backend_type = 'client backend'`
-    if ((row?.used ?? 0) >= 31) return sessions
+    if ((row?.used ?? 0) >= 33) return sessions
     sessions.push(await openSession(url))
   }
 }

@@ -101,7 +101,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   }
   const now = new Date()
   const maxAgeDays = config.cacheMaxAgeDays ?? null
-  const patience = new Patience({ onAway: say, signal: context.signal })
+  const patience = new Patience({ onAway: say, signal: context.signal, hasAnswered: true })
   let calls = 0
   const enricher = new Enricher({
     holdings: file.holdings,

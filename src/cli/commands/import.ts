@@ -93,6 +93,7 @@ async function importPaths(
     },
     onRejects: (some) => rejects.add(some),
     onAway: say,
+    hasAnswered: true,
     signal: context.signal,
   })
   try {

@@ -112,7 +112,7 @@ async function requested(
     },
     onWarning: say,
   }
-  const patience = new Patience({ onAway: say, signal: context.signal })
+  const patience = new Patience({ onAway: say, signal: context.signal, hasAnswered: true })
   const values = file
     ? valuesOfHoldings(file.holdings, reading)
     : valuesOfQuery(rowsOfQuery(sql, query, valuesAtOnce), column)
