@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/pgfigi.ts'
@@ -83,12 +84,16 @@ export async function breakTheDatabase({ sql, url }: Installed): Promise<Session
       // Else a session tells its numbers at most once a second. PostgreSQL 15 and newer.
       await transaction`select pg_stat_force_next_flush()`
     })
-  const sessions: Session[] = []
-  for (;;) {
+  const used = async () => {
     const [row] = await sql<{ used: number }[]>`
       select count(*)::int as used from pg_stat_activity where datid is not null and backend_type = 'client backend'`
-    if ((row?.used ?? 0) >= 33) return sessions
-    sessions.push(await openSession(url))
+    return row?.used ?? 0
+  }
+  const sessions: Session[] = []
+  for (;;) {
+    while ((await used()) < 33) sessions.push(await openSession(url))
+    await sleep(1000) // those of a worker that was killed may end only now
+    if ((await used()) >= 33) return sessions
   }
 }
 
