@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/pgfigi.ts'
@@ -84,17 +83,15 @@ export async function breakTheDatabase({ sql, url }: Installed): Promise<Session
       // Else a session tells its numbers at most once a second. PostgreSQL 15 and newer.
       await transaction`select pg_stat_force_next_flush()`
     })
-  const used = async () => {
-    const [row] = await sql<{ used: number }[]>`
-      select count(*)::int as used from pg_stat_activity where datid is not null and backend_type = 'client backend'`
-    return row?.used ?? 0
+  const share = async () => {
+    const [row] = await sql<{ share: number }[]>`
+      select count(*)::float8 / current_setting('max_connections')::int as share
+      from pg_stat_activity where datid is not null and backend_type = 'client backend'`
+    return row?.share ?? 0
   }
   const sessions: Session[] = []
-  for (;;) {
-    while ((await used()) < 33) sessions.push(await openSession(url))
-    await sleep(1000) // those of a worker that was killed may end only now
-    if ((await used()) >= 33) return sessions
-  }
+  while ((await share()) < 0.82) sessions.push(await openSession(url))
+  return sessions
 }
 
 async function attemptsAt(sql: Sql, value: string): Promise<number | undefined> {

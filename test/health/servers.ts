@@ -15,7 +15,7 @@ export interface Servers {
   readonly replica: Sql | null
 }
 
-/** A migrated database on a server of its own that takes 40 connections, with a replica where that can be had. */
+/** A migrated database on a server of its own that takes some dozen connections, with a replica where that can be had. */
 export async function withServers(work: (servers: Servers) => Promise<void>): Promise<void> {
   const ran = await withReplica(({ primary, primaryUrl, replica }) =>
     work({ sql: primary, url: primaryUrl, replica }),
