@@ -127,7 +127,10 @@ export function whyUntrue(look: Look, writes: readonly Write[]): string | null {
       (write) =>
         write.kind === 'observe' &&
         write.end < look.start &&
-        !forgets.some((forget) => forget.end >= write.start),
+        // Whatever is older than the instant of a clear changes nothing, also where it is told later.
+        !forgets.some(
+          (forget) => forget.end >= write.start || (forget.kind === 'clear' && forget.at.to >= write.at.from),
+        ),
     )
     return kept ? `nothing was found, and ${kept.ticker} had been written and not cleared` : null
   }
