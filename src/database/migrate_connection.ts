@@ -53,7 +53,8 @@ export function libpqUrl(
   if (parsed.pathname.length <= 1) parsed.pathname = `/${encodeURIComponent(database)}`
   if (!parsed.username) parsed.username = encodeURIComponent(user)
   parsed.searchParams.set('application_name', session)
-  if (pinned) parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp -c standard_conforming_strings=on')
+  if (pinned)
+    parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp -c standard_conforming_strings=on')
   return parsed.href
 }
 
