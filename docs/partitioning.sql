@@ -122,9 +122,13 @@ begin
       'alter table public.security_mappings_%s alter column identifier_value set (n_distinct = -0.9)', v_number
     );
     execute format('alter table public.security_mappings_%s owner to %I', v_number, v_owner);
+    -- What default privileges give.
+    execute format('revoke all on public.security_mappings_%s from public', v_number);
   end loop;
   execute format('comment on table public.security_mappings is %L', obj_description(v_table, 'pg_class'));
   execute format('alter table public.security_mappings owner to %I', v_owner);
+  revoke all on public.security_mappings from public;
+  revoke all on sequence public.security_mappings_id_seq from public;
   for v_foreign in
     select format('grant %s on public.security_mappings to %s', a.privilege_type, coalesce(quote_ident(r.rolname), 'public'))
     from aclexplode(v_acl) a

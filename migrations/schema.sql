@@ -1175,14 +1175,14 @@ CREATE OR REPLACE FUNCTION figi_private.check_migrations(p_latest_migration text
  STABLE
 AS $function$
 declare
-  v_caller text := substring(p_latest_migration from '^\d{6}');
+  v_caller text := substring(p_latest_migration from '^[0-9]{6}');
   v_applied text;
   v_expected text;
   v_behind record;
   v_remedy constant text := 'Run pgfigi migrate up, as the owner of the schema.';
 begin
   if to_regclass('graphile_migrate.migrations') is not null then
-    select max(substring(m.filename from '^\d{6}'))
+    select max(substring(m.filename from '^[0-9]{6}'))
     into v_applied
     from graphile_migrate.migrations m;
   end if;
@@ -1191,7 +1191,7 @@ begin
   end if;
 
   v_expected := greatest(v_caller, (
-    select max(substring(p.latest_migration from '^\d{6}'))
+    select max(substring(p.latest_migration from '^[0-9]{6}'))
     from figi_private.processes p
     where p.seen_at > clock_timestamp() - interval '1 minute'
   ));
@@ -1202,11 +1202,11 @@ begin
     )::figi_private.health_measure;
   end if;
 
-  select count(*) over () as count, p.kind, p.host, p.pid, p.version, substring(p.latest_migration from '^\d{6}') as knows
+  select count(*) over () as count, p.kind, p.host, p.pid, p.version, substring(p.latest_migration from '^[0-9]{6}') as knows
   into v_behind
   from figi_private.processes p
   where p.seen_at > clock_timestamp() - interval '1 minute'
-    and substring(p.latest_migration from '^\d{6}') < v_applied
+    and substring(p.latest_migration from '^[0-9]{6}') < v_applied
   order by p.started_at
   limit 1;
   if v_behind.count > 0 then
@@ -1388,7 +1388,10 @@ AS $function$
   ),
   -- As far as alter database and alter role have set them; those of a session cannot be listed.
   kept as (
-    select distinct split_part(s.setting, '=', 1) as setting
+    select
+      split_part(s.setting, '=', 1) as setting,
+      substr(s.setting, strpos(s.setting, '=') + 1) as value,
+      d.setdatabase <> 0 and d.setrole = 0 as is_of_database
     from pg_db_role_setting d
     cross join lateral unnest(d.setconfig) as s (setting)
     where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
@@ -1441,9 +1444,20 @@ AS $function$
       else i.value::interval not between interval '1 hour' and interval '1000 years'
     end
     union all
-    select 5, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
+    select
+      5, 0,
+      case
+        when k.is_of_database then format('%s is no whole number: %s', k.setting, quote_literal(left(k.value, 40)))
+        else format('%s is set elsewhere than for this database', k.setting)
+      end,
+      case when k.is_of_database then 'the default counts' else 'that counts for nothing' end
     from kept k
-    where k.setting like 'pgfigi.health\_%'
+    where k.setting = 'pgfigi.max_waiting'
+      and (not k.is_of_database or k.value !~ '^[[:space:]]*[0-9]{1,15}[[:space:]]*$')
+    union
+    select 6, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
+    from kept k
+    where starts_with(k.setting, 'pgfigi.health_')
       and k.setting not in (select l.setting from levels l)
   )
   select
@@ -2497,7 +2511,7 @@ CREATE OR REPLACE FUNCTION figi_private.health_threshold(p_setting text, p_defau
  STABLE
 AS $function$
   select case
-    when current_setting(p_setting, true) ~ '^\s*[0-9]{1,15}(\.[0-9]{1,9})?\s*$' then current_setting(p_setting, true)::numeric
+    when current_setting(p_setting, true) ~ '^[[:space:]]*[0-9]{1,15}([.][0-9]{1,9})?[[:space:]]*$' then current_setting(p_setting, true)::numeric
     else p_default
   end
 $function$;
@@ -2792,6 +2806,7 @@ declare
   v_oldest bigint;
   v_setting text;
   v_limit bigint := 1000000;
+  v_waiting bigint;
 begin
   select r.id
   into v_oldest
@@ -2802,17 +2817,31 @@ begin
   order by r.id
   limit 1;
 
-  select substring(s.setting from '^pgfigi\.max_waiting=\s*([0-9]{1,15})\s*$')
+  select substring(s.setting from '^pgfigi[.]max_waiting=[[:space:]]*([0-9]{1,15})[[:space:]]*$')
   into v_setting
   from pg_db_role_setting d
   cross join lateral unnest(d.setconfig) as s (setting)
   where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
     and d.setrole = 0
-    and s.setting like 'pgfigi.max\_waiting=%';
+    and starts_with(s.setting, 'pgfigi.max_waiting=');
   v_limit := coalesce(v_setting::bigint, v_limit);
 
-  if p_newest - v_oldest >= v_limit then
-    perform setval('figi_private.queue_full_until', extract(epoch from clock_timestamp())::bigint + 10);
+  if p_newest - v_oldest < v_limit then
+    return;
+  end if;
+  select count(*)
+  into v_waiting
+  from (
+    select
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+      and not r.unfiltered
+      and r.priority = 0
+    limit v_limit
+  ) waiting;
+  if v_waiting >= v_limit then
+    -- Rounded down: request_fetch takes what lies more than ten seconds ahead for a clock that was set back.
+    perform setval('figi_private.queue_full_until', floor(extract(epoch from clock_timestamp()))::bigint + 10);
   end if;
 end
 $function$;

@@ -1,5 +1,5 @@
 --! Previous: sha1:7c4847b70e1462b7ce95e41c2b3b80e55c56d025
---! Hash: sha1:1a4a3daf11b5a8f52bf317b5429c05be86fc88c7
+--! Hash: sha1:24b3f41ed48706efcdec774036aedcabf4b2c159
 --! Message: hardening
 
 -- Where the statistics call a full table empty (an analyze in the middle of one large statement leaves such), the planner
@@ -520,10 +520,10 @@ comment on sequence figi_private.queue_full_until is
   'Until when the queue takes no further lookups, as seconds since 1970: measure_queue sets it, request_fetch reads it.';
 --! EndIncluded tables/queue_full_until.sql
 --! Included functions/measure_queue.sql
--- At each 1024th request of a lookup, so that a miss pays nothing for it. By the numbers of the newest and the oldest, for
--- counting would take longer the fuller it is. What it finds is kept in a sequence, which all sessions see at once, which
--- no lock guards, and which no session can set: another setting of the transaction could be turned off by whoever floods
--- the queue. For the same reason the limit is the database's setting, not the session's.
+-- At each 1024th request of a lookup, so that a miss pays nothing for it. Counted only where the numbers of the newest and
+-- the oldest are so far apart, which what is warmed or rolled back can also make. What it finds is kept in a sequence, which
+-- all sessions see at once, which no lock guards, and which no session can set: another setting of the transaction could be
+-- turned off by whoever floods the queue. For the same reason the limit is the database's setting, not the session's.
 create or replace function figi_private.measure_queue(p_newest bigint)
 returns void
 language plpgsql
@@ -534,6 +534,7 @@ declare
   v_oldest bigint;
   v_setting text;
   v_limit bigint := 1000000;
+  v_waiting bigint;
 begin
   select r.id
   into v_oldest
@@ -544,17 +545,31 @@ begin
   order by r.id
   limit 1;
 
-  select substring(s.setting from '^pgfigi\.max_waiting=\s*([0-9]{1,15})\s*$')
+  select substring(s.setting from '^pgfigi[.]max_waiting=[[:space:]]*([0-9]{1,15})[[:space:]]*$')
   into v_setting
   from pg_db_role_setting d
   cross join lateral unnest(d.setconfig) as s (setting)
   where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
     and d.setrole = 0
-    and s.setting like 'pgfigi.max\_waiting=%';
+    and starts_with(s.setting, 'pgfigi.max_waiting=');
   v_limit := coalesce(v_setting::bigint, v_limit);
 
-  if p_newest - v_oldest >= v_limit then
-    perform setval('figi_private.queue_full_until', extract(epoch from clock_timestamp())::bigint + 10);
+  if p_newest - v_oldest < v_limit then
+    return;
+  end if;
+  select count(*)
+  into v_waiting
+  from (
+    select
+    from figi_private.fetch_requests r
+    where r.gave_up_at is null
+      and not r.unfiltered
+      and r.priority = 0
+    limit v_limit
+  ) waiting;
+  if v_waiting >= v_limit then
+    -- Rounded down: request_fetch takes what lies more than ten seconds ahead for a clock that was set back.
+    perform setval('figi_private.queue_full_until', floor(extract(epoch from clock_timestamp()))::bigint + 10);
   end if;
 end
 $$;
@@ -759,3 +774,195 @@ revoke execute on function figi_private.restore_mappings(jsonb) from public;
 comment on function figi_private.restore_mappings(jsonb) is
   'Writes rows of security_mappings from a dump: an array of objects with its columns. One row for each, in order, with its outcome (imported, unchanged, rejected) and, where rejected, the reason. Raises where a row breaks a law of the table: then call it with each row alone.';
 --! EndIncluded functions/restore_mappings.sql
+
+--! Included functions/health_threshold.sql
+create or replace function figi_private.health_threshold(p_setting text, p_default numeric)
+returns numeric
+language sql
+stable
+as $$
+  select case
+    when current_setting(p_setting, true) ~ '^[[:space:]]*[0-9]{1,15}([.][0-9]{1,9})?[[:space:]]*$' then current_setting(p_setting, true)::numeric
+    else p_default
+  end
+$$;
+
+revoke execute on function figi_private.health_threshold(text, numeric) from public;
+comment on function figi_private.health_threshold(text, numeric) is
+  'The value of a setting, or the default where it is not set or no number from 0 (which the check called settings tells).';
+--! EndIncluded functions/health_threshold.sql
+--! Included functions/check_migrations.sql
+-- A string body: graphile_migrate may be absent, and is not ours.
+create or replace function figi_private.check_migrations(p_latest_migration text)
+returns figi_private.health_measure
+language plpgsql
+stable
+as $$
+declare
+  v_caller text := substring(p_latest_migration from '^[0-9]{6}');
+  v_applied text;
+  v_expected text;
+  v_behind record;
+  v_remedy constant text := 'Run pgfigi migrate up, as the owner of the schema.';
+begin
+  if to_regclass('graphile_migrate.migrations') is not null then
+    select max(substring(m.filename from '^[0-9]{6}'))
+    into v_applied
+    from graphile_migrate.migrations m;
+  end if;
+  if v_applied is null then
+    return row(null, 'fail', 'No migration is recorded in graphile_migrate.migrations.', v_remedy)::figi_private.health_measure;
+  end if;
+
+  v_expected := greatest(v_caller, (
+    select max(substring(p.latest_migration from '^[0-9]{6}'))
+    from figi_private.processes p
+    where p.seen_at > clock_timestamp() - interval '1 minute'
+  ));
+  if v_expected > v_applied then
+    return row(
+      v_expected::integer - v_applied::integer, 'fail',
+      format('The database is at migration %s, and pgfigi at %s.', v_applied, v_expected), v_remedy
+    )::figi_private.health_measure;
+  end if;
+
+  select count(*) over () as count, p.kind, p.host, p.pid, p.version, substring(p.latest_migration from '^[0-9]{6}') as knows
+  into v_behind
+  from figi_private.processes p
+  where p.seen_at > clock_timestamp() - interval '1 minute'
+    and substring(p.latest_migration from '^[0-9]{6}') < v_applied
+  order by p.started_at
+  limit 1;
+  if v_behind.count > 0 then
+    return row(
+      0, 'warn',
+      format(
+        'The database is at migration %s; the %s with pid %s on %s (pgfigi %s)%s knows only %s.',
+        v_applied, v_behind.kind, v_behind.pid, v_behind.host, v_behind.version,
+        case when v_behind.count > 1 then format(', and %s more,', v_behind.count - 1) else '' end, v_behind.knows
+      ),
+      'Upgrade pgfigi there, and restart it.'
+    )::figi_private.health_measure;
+  end if;
+  if v_caller < v_applied then
+    return row(
+      0, 'warn', format('The database is at migration %s; the pgfigi that asks knows only %s.', v_applied, v_caller),
+      'Upgrade it.'
+    )::figi_private.health_measure;
+  end if;
+  return row(0, 'ok', format('The database is at migration %s, and nothing is pending.', v_applied), v_remedy)::figi_private.health_measure;
+end
+$$;
+
+revoke execute on function figi_private.check_migrations(text) from public;
+comment on function figi_private.check_migrations(text) is
+  'By how many migrations the database is behind the newest that the caller or a living process knows; warns where a living process knows less than what is applied.';
+--! EndIncluded functions/check_migrations.sql
+--! Included functions/check_settings.sql
+create or replace function figi_private.check_settings()
+returns figi_private.health_measure
+language sql
+stable
+as $$
+  with levels as (
+    select
+      l.place,
+      format('pgfigi.health_%s_%s', l.name, level.name) as setting,
+      level.name as level,
+      l.name as check_name,
+      current_setting(format('pgfigi.health_%s_%s', l.name, level.name), true) as value,
+      figi_private.health_threshold(format('pgfigi.health_%s_%s', l.name, level.name), level.default_value) as threshold
+    from figi_private.health_list() l
+    cross join lateral (values ('warn', l.warns_at), ('fail', l.fails_at)) as level (name, default_value)
+  ),
+  -- As far as alter database and alter role have set them; those of a session cannot be listed.
+  kept as (
+    select
+      split_part(s.setting, '=', 1) as setting,
+      substr(s.setting, strpos(s.setting, '=') + 1) as value,
+      d.setdatabase <> 0 and d.setrole = 0 as is_of_database
+    from pg_db_role_setting d
+    cross join lateral unnest(d.setconfig) as s (setting)
+    where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
+  ),
+  intervals as (
+    select
+      i.setting,
+      i.value,
+      figi_private.is_interval(i.value) as is_interval,
+      quote_literal(left(i.value, 40)) as quoted
+    from (
+      select names.setting, current_setting(names.setting, true) as value
+      from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
+    ) i
+    where i.value <> ''
+  ),
+  faults as (
+    select
+      1 as rank,
+      l.place,
+      format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault,
+      'the default counts' as until_then
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
+    union all
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold), null
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select
+      3, 0, format('%s is no interval: %s', i.setting, i.quoted),
+      case i.setting when 'pgfigi.cache_max_age' then 'lookups fail' else 'the default counts' end
+    from intervals i
+    where not i.is_interval
+    union all
+    select
+      4, 0,
+      case i.setting
+        when 'pgfigi.cache_max_age' then format('%s is negative: %s', i.setting, i.quoted)
+        else format('%s is not from 1 hour to 1000 years: %s', i.setting, i.quoted)
+      end,
+      case i.setting when 'pgfigi.cache_max_age' then 'everything is stale' else 'the nearest of these counts' end
+    from intervals i
+    where case
+      when not i.is_interval then false
+      when i.setting = 'pgfigi.cache_max_age' then i.value::interval < interval '0'
+      else i.value::interval not between interval '1 hour' and interval '1000 years'
+    end
+    union all
+    select
+      5, 0,
+      case
+        when k.is_of_database then format('%s is no whole number: %s', k.setting, quote_literal(left(k.value, 40)))
+        else format('%s is set elsewhere than for this database', k.setting)
+      end,
+      case when k.is_of_database then 'the default counts' else 'that counts for nothing' end
+    from kept k
+    where k.setting = 'pgfigi.max_waiting'
+      and (not k.is_of_database or k.value !~ '^[[:space:]]*[0-9]{1,15}[[:space:]]*$')
+    union
+    select 6, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
+    from kept k
+    where starts_with(k.setting, 'pgfigi.health_')
+      and k.setting not in (select l.setting from levels l)
+  )
+  select
+    count(*)::numeric,
+    null,
+    case count(*)
+      when 0 then 'The settings pgfigi.* can be read.'
+      else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
+    end,
+    'Set it right with alter database ... set, or take it back with reset'
+      || coalesce('; until then ' || string_agg(distinct f.until_then, ' and '), '')
+      || '. docs/health.md lists them.'
+  from faults f
+$$;
+
+revoke execute on function figi_private.check_settings() from public;
+comment on function figi_private.check_settings() is
+  'How many settings of pgfigi are no number or interval, are outside of what is sensible, contradict each other, or are misspelt.';
+--! EndIncluded functions/check_settings.sql

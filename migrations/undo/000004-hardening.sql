@@ -594,6 +594,169 @@ begin
 end
 $$;
 
+-- The bodies of 000003.
+create or replace function figi_private.health_threshold(p_setting text, p_default numeric)
+returns numeric
+language sql
+stable
+as $$
+  select case
+    when current_setting(p_setting, true) ~ '^\s*[0-9]{1,15}(\.[0-9]{1,9})?\s*$' then current_setting(p_setting, true)::numeric
+    else p_default
+  end
+$$;
+
+-- A string body: graphile_migrate may be absent, and is not ours.
+create or replace function figi_private.check_migrations(p_latest_migration text)
+returns figi_private.health_measure
+language plpgsql
+stable
+as $$
+declare
+  v_caller text := substring(p_latest_migration from '^\d{6}');
+  v_applied text;
+  v_expected text;
+  v_behind record;
+  v_remedy constant text := 'Run pgfigi migrate up, as the owner of the schema.';
+begin
+  if to_regclass('graphile_migrate.migrations') is not null then
+    select max(substring(m.filename from '^\d{6}'))
+    into v_applied
+    from graphile_migrate.migrations m;
+  end if;
+  if v_applied is null then
+    return row(null, 'fail', 'No migration is recorded in graphile_migrate.migrations.', v_remedy)::figi_private.health_measure;
+  end if;
+
+  v_expected := greatest(v_caller, (
+    select max(substring(p.latest_migration from '^\d{6}'))
+    from figi_private.processes p
+    where p.seen_at > clock_timestamp() - interval '1 minute'
+  ));
+  if v_expected > v_applied then
+    return row(
+      v_expected::integer - v_applied::integer, 'fail',
+      format('The database is at migration %s, and pgfigi at %s.', v_applied, v_expected), v_remedy
+    )::figi_private.health_measure;
+  end if;
+
+  select count(*) over () as count, p.kind, p.host, p.pid, p.version, substring(p.latest_migration from '^\d{6}') as knows
+  into v_behind
+  from figi_private.processes p
+  where p.seen_at > clock_timestamp() - interval '1 minute'
+    and substring(p.latest_migration from '^\d{6}') < v_applied
+  order by p.started_at
+  limit 1;
+  if v_behind.count > 0 then
+    return row(
+      0, 'warn',
+      format(
+        'The database is at migration %s; the %s with pid %s on %s (pgfigi %s)%s knows only %s.',
+        v_applied, v_behind.kind, v_behind.pid, v_behind.host, v_behind.version,
+        case when v_behind.count > 1 then format(', and %s more,', v_behind.count - 1) else '' end, v_behind.knows
+      ),
+      'Upgrade pgfigi there, and restart it.'
+    )::figi_private.health_measure;
+  end if;
+  if v_caller < v_applied then
+    return row(
+      0, 'warn', format('The database is at migration %s; the pgfigi that asks knows only %s.', v_applied, v_caller),
+      'Upgrade it.'
+    )::figi_private.health_measure;
+  end if;
+  return row(0, 'ok', format('The database is at migration %s, and nothing is pending.', v_applied), v_remedy)::figi_private.health_measure;
+end
+$$;
+
+create or replace function figi_private.check_settings()
+returns figi_private.health_measure
+language sql
+stable
+as $$
+  with levels as (
+    select
+      l.place,
+      format('pgfigi.health_%s_%s', l.name, level.name) as setting,
+      level.name as level,
+      l.name as check_name,
+      current_setting(format('pgfigi.health_%s_%s', l.name, level.name), true) as value,
+      figi_private.health_threshold(format('pgfigi.health_%s_%s', l.name, level.name), level.default_value) as threshold
+    from figi_private.health_list() l
+    cross join lateral (values ('warn', l.warns_at), ('fail', l.fails_at)) as level (name, default_value)
+  ),
+  -- As far as alter database and alter role have set them; those of a session cannot be listed.
+  kept as (
+    select distinct split_part(s.setting, '=', 1) as setting
+    from pg_db_role_setting d
+    cross join lateral unnest(d.setconfig) as s (setting)
+    where d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
+  ),
+  intervals as (
+    select
+      i.setting,
+      i.value,
+      figi_private.is_interval(i.value) as is_interval,
+      quote_literal(left(i.value, 40)) as quoted
+    from (
+      select names.setting, current_setting(names.setting, true) as value
+      from (values ('pgfigi.cache_max_age'), ('pgfigi.keep_counts')) as names (setting)
+    ) i
+    where i.value <> ''
+  ),
+  faults as (
+    select
+      1 as rank,
+      l.place,
+      format('%s is no number: %s', l.setting, quote_literal(left(l.value, 40))) as fault,
+      'the default counts' as until_then
+    from levels l
+    where l.value <> ''
+      and figi_private.health_threshold(l.setting, null) is null
+    union all
+    select 2, w.place, format('%s (%s) is above %s (%s)', w.setting, w.threshold, f.setting, f.threshold), null
+    from levels w
+    join levels f on f.check_name = w.check_name and f.level = 'fail'
+    where w.level = 'warn'
+      and w.threshold > f.threshold
+    union all
+    select
+      3, 0, format('%s is no interval: %s', i.setting, i.quoted),
+      case i.setting when 'pgfigi.cache_max_age' then 'lookups fail' else 'the default counts' end
+    from intervals i
+    where not i.is_interval
+    union all
+    select
+      4, 0,
+      case i.setting
+        when 'pgfigi.cache_max_age' then format('%s is negative: %s', i.setting, i.quoted)
+        else format('%s is not from 1 hour to 1000 years: %s', i.setting, i.quoted)
+      end,
+      case i.setting when 'pgfigi.cache_max_age' then 'everything is stale' else 'the nearest of these counts' end
+    from intervals i
+    where case
+      when not i.is_interval then false
+      when i.setting = 'pgfigi.cache_max_age' then i.value::interval < interval '0'
+      else i.value::interval not between interval '1 hour' and interval '1000 years'
+    end
+    union all
+    select 5, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
+    from kept k
+    where k.setting like 'pgfigi.health\_%'
+      and k.setting not in (select l.setting from levels l)
+  )
+  select
+    count(*)::numeric,
+    null,
+    case count(*)
+      when 0 then 'The settings pgfigi.* can be read.'
+      else string_agg(f.fault, '; ' order by f.rank, f.place, f.fault) || '.'
+    end,
+    'Set it right with alter database ... set, or take it back with reset'
+      || coalesce('; until then ' || string_agg(distinct f.until_then, ' and '), '')
+      || '. docs/health.md lists them.'
+  from faults f
+$$;
+
 -- The body of 000002.
 create or replace function figi_private.request_fetch(
   p_identifier_type text,

@@ -37,8 +37,8 @@ export async function withConnection<T>(
 
 /**
  * The URL for `pg`, with the database's name, because graphile-migrate insists on one, and a name for its sessions. `pinned`:
- * what a migration names bare is PostgreSQL's own, even where others may create objects in the schema public; a pooler may
- * refuse such a session.
+ * what a migration names bare is PostgreSQL's own, even where others may create objects in the schema public, and what it
+ * quotes is read as written, whatever the owner's settings are; a pooler may refuse such a session.
  */
 export function libpqUrl(
   url: string,
@@ -53,7 +53,8 @@ export function libpqUrl(
   if (parsed.pathname.length <= 1) parsed.pathname = `/${encodeURIComponent(database)}`
   if (!parsed.username) parsed.username = encodeURIComponent(user)
   parsed.searchParams.set('application_name', session)
-  if (pinned) parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp')
+  if (pinned)
+    parsed.searchParams.set('options', '-c search_path=pg_catalog,pg_temp -c standard_conforming_strings=on')
   return parsed.href
 }
 

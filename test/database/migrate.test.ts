@@ -241,6 +241,11 @@ test('the URL that the libraries get names user and database, and means by sslmo
     libpqUrl('postgres://u:p%40@db.example:6432/d?sslmode=require', known),
     'postgres://u:p%40@db.example:6432/d?sslmode=require&uselibpqcompat=true&application_name=s',
   )
+  const pinned = new URL(libpqUrl('postgres://localhost', { ...known, pinned: true }))
+  assert.is(
+    pinned.searchParams.get('options'),
+    '-c search_path=pg_catalog,pg_temp -c standard_conforming_strings=on',
+  )
 })
 
 test('the folder of migrations is found from a checkout and from a build', async () => {

@@ -63,6 +63,24 @@ test('it takes no more than the database’s setting says, whatever the analyst 
   })
 })
 
+test('what is warmed does not shut it to lookups, though it takes the same numbers', async () => {
+  await withDatabase(async (database) => {
+    const { sql, url } = database
+    await sql.unsafe(grantScript)
+    await sql.unsafe(`alter database ${new URL(url).pathname.slice(1)} set pgfigi.max_waiting = '2000'`)
+    await resolve(sql, 'CUSIP', makeCusip(1))
+    await sql`select public.warm_mappings('CUSIP', ${Array.from({ length: 3000 }, (_, n) => makeCusip(1000 + n))})`
+    const cusips = Array.from({ length: 1024 }, (_, n) => makeCusip(10_000 + n))
+    await withLogin(database, 'pgfigi_analyst', async (login) => {
+      await using session = await openSession(login)
+      const [asked] = await session.sql<[{ requested: number }]>`
+        select count(*) filter (where r.fetch_requested)::int as requested
+        from public.resolve_mappings('CUSIP', ${cusips}) r`
+      assert.is(asked.requested, cusips.length)
+    })
+  })
+})
+
 test('a clock that was set back does not keep the queue shut', async () => {
   await withDatabase(async (database) => {
     const { sql } = database

@@ -38,6 +38,7 @@ const harmless: Readonly<Record<string, string>> = {
   row_security: 'off',
   xmloption: 'document',
   escape_string_warning: 'off',
+  standard_conforming_strings: 'off',
   'plpgsql.variable_conflict': 'use_variable',
   'plpgsql.extra_errors': 'none',
 }
@@ -118,6 +119,9 @@ async function everything(url: string, apiUrl: string): Promise<Record<string, u
       ),
       laws: await json(
         sql`select to_jsonb(r) - 'milliseconds' as row from public.health_checks(true) r where r.name = 'laws'`,
+      ),
+      migrations: await json(
+        sql`select to_jsonb(r) - 'milliseconds' as row from public.health_checks(latest_migration => '000004') r where r.name = 'migrations'`,
       ),
       health: (
         await sql<

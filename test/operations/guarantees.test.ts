@@ -27,6 +27,12 @@ test('names a test that exists for each promise, and each test of a fault', asyn
   )
 })
 
+test('each test that docs/security.md names exists', async () => {
+  const named = testsNamedIn(await readFile(join(packageRoot, 'docs', 'security.md'), 'utf8'))
+  assert.ok(named.length > 0)
+  for (const file of named) await access(join(packageRoot, file))
+})
+
 test('gets the figures of the tests that ran, and keeps the others', () => {
   const row = (name: string, figures: string) =>
     `| kill | nothing lost | [${name}](../test/faults/${name}.test.ts) |${figures}|`

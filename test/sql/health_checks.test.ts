@@ -303,6 +303,26 @@ test('the oldest request is found in whichever round it is, behind those that so
     assert.match(oldest_request?.sentence ?? '', 'waited for 10 min; 3 requests wait in all')
   }))
 
+test('a limit of the queue that cannot be read, or is set where it counts for nothing, is named', () =>
+  withRollback(async (sql) => {
+    const [names] = await sql<[{ database: string; role: string }]>`
+      select pg_catalog.quote_ident(pg_catalog.current_database()) as database, pg_catalog.quote_ident(current_user) as role`
+    const settings = async () => (await checksIn(sql)).settings
+    await sql.unsafe(`alter database ${names.database} set pgfigi.max_waiting = ' 2000 '`)
+    assert.is((await settings())?.status, 'ok')
+    await sql.unsafe(`alter database ${names.database} set pgfigi.max_waiting = '1e6'`)
+    assert.match(
+      (await settings())?.sentence ?? '',
+      /^pgfigi\.max_waiting is no whole number: '1e6'\. .*until then the default counts\./,
+    )
+    await sql.unsafe(`alter database ${names.database} reset pgfigi.max_waiting`)
+    await sql.unsafe(`alter role ${names.role} in database ${names.database} set pgfigi.max_waiting = '5'`)
+    assert.match(
+      (await settings())?.sentence ?? '',
+      'pgfigi.max_waiting is set elsewhere than for this database.',
+    )
+  }))
+
 test('settings move the thresholds; nonsense leaves the defaults, is named, and breaks nothing', () =>
   withRollback(async (sql) => {
     const check = async (settings: Record<string, string>) =>

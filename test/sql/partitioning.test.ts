@@ -51,9 +51,20 @@ test('changes nothing but where the rows are: laws, lookups, writers, imports an
     await observe(sql, 'CUSIP', makeCusip(1), 'NEW')
     await observe(sql, 'CUSIP', apple.key, 'AAPL')
     const before = await catalogue(sql)
+    await sql`alter default privileges grant select on tables to public`
+    await sql`alter default privileges grant select on sequences to public`
     await partition(sql, 4)
     const after = await catalogue(sql)
     assert.is(after.length, before.length)
+    const everybodys = await sql<{ name: string }[]>`
+      select c.oid::regclass as name
+      from pg_catalog.pg_class c
+      cross join lateral pg_catalog.aclexplode(c.relacl) a
+      where c.relname ~ '^security_mappings' and a.grantee = 0`
+    assert.equal(
+      everybodys.map(({ name }) => name),
+      [],
+    )
     assert.equal(
       after.filter((line) => !before.includes(line)),
       [],
