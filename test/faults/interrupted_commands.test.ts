@@ -33,7 +33,7 @@ interface Case {
   readonly inShort: readonly NodeJS.Signals[]
 }
 
-const count = amount(2_000, 10_000)
+const count = amount(800, 10_000)
 const fetched = amount(150, 400)
 const cusips = Array.from({ length: count }, (_, n) => makeCusip(n))
 const few = cusips.slice(0, fetched)
