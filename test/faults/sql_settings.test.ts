@@ -75,6 +75,7 @@ test('whatever a setting says, every function answers; only an age that is none 
             .savepoint(async (inner) => {
               await inner`select set_config(${setting}, ${value}, true)`
               await call(inner as unknown as Sql)
+              await inner`select set_config(${setting}, '', true)`
             })
             .catch((error) => {
               assert.ok(
