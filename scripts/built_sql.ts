@@ -1,6 +1,6 @@
 import { type Expression, type MemberExpression, type Node, parseSync, Visitor } from 'oxc-parser'
 
-/** The one file that sends SQL which is not written in it: the query of `pgfigi enrich --query`, its user's own. */
+/** The one file that sends SQL which is not written in it: the query of `pgfigi warm --query`, its user's own. */
 const sendsUsersQuery = 'src/database/user_query.ts'
 
 /** Files that name a table, a column or a channel by a value: of the package's own files, or random. */

@@ -1,9 +1,7 @@
-import { readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { processExists } from './database/embedded_users.ts'
-
-/** Clocks of the system and of its files are so far apart at most. */
-const toleranceMs = 2_000
+import { processExists, processStart } from './processes.ts'
 
 /** Where to write a file that appears under its name when it is complete, in the place of one that may be there. */
 export interface PartFile {
@@ -27,44 +25,38 @@ export async function partFile(path: string): Promise<PartFile> {
     return { path, mode, flags: 'w', complete: async () => {}, discard: async () => {} }
   const target = await realpath(path).catch(() => path)
   await removePartsOfTheDead(target)
-  const part = `${target}.${process.pid}.part`
-  await rm(part, { force: true }).catch(() => {}) // of an earlier process with our number
+  const mark = markOf(await processStart(process.pid))
+  const part = `${target}.pgfigi-${process.pid}-${mark}.part`
+  await rm(part, { force: true }).catch(() => {}) // of an earlier attempt of ours
   return {
     path: part,
     flags: 'wx',
     mode,
     complete: () => rename(part, target),
-    discard: () => rm(part, { force: true }),
+    discard: () => rm(part, { force: true }).catch(() => {}), // where it could not be made, it is somebody else's
   }
 }
 
 async function removePartsOfTheDead(target: string): Promise<void> {
   const names = await readdir(dirname(target)).catch(() => [])
   for (const name of names) {
-    const [, of, pid] = /^(.*)\.(\d+)\.part$/.exec(name) ?? []
-    const part = join(dirname(target), name)
-    if (of === basename(target) && !(await isWriting(Number(pid), part))) await rm(part, { force: true })
+    const [, of, pid, mark] = /^(.*)\.pgfigi-(\d+)-([0-9a-f]{8})\.part$/s.exec(name) ?? []
+    if (of !== basename(target) || (await isAlive(Number(pid), mark))) continue
+    // In a folder like /tmp it may be another user's, who alone may remove it.
+    await rm(join(dirname(target), name), { force: true }).catch(() => {})
   }
 }
 
-/** Whether the process may have made the file: one that began later has only been given the same number. */
-async function isWriting(pid: number, part: string): Promise<boolean> {
+async function isAlive(pid: number, mark: string | undefined): Promise<boolean> {
   if (!processExists(pid)) return false
-  const [begun, made] = await Promise.all([
-    startOf(pid),
-    stat(part).then(
-      ({ birthtimeMs }) => birthtimeMs,
-      () => null,
-    ),
-  ])
-  return begun === null || made === null || begun <= made + toleranceMs
+  const start = await processStart(pid)
+  return start === null || markOf(start) === mark
 }
 
-/** When a process began, in milliseconds since 1970; null where it cannot be told. */
-async function startOf(pid: number): Promise<number | null> {
-  const read = (file: string) => readFile(file, 'utf8').catch(() => '')
-  const [line, uptime] = await Promise.all([read(`/proc/${pid}/stat`), read('/proc/uptime')])
-  const ticks = Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[19]) // field 22 of proc(5), of which a second has 100
-  const startedAgo = Number.parseFloat(uptime) - ticks / 100
-  return Number.isNaN(startedAgo) ? null : Date.now() - startedAgo * 1000
+/** Tells a process from a later one that was given the same number. */
+function markOf(start: string | null): string {
+  return createHash('sha256')
+    .update(start ?? '')
+    .digest('hex')
+    .slice(0, 8)
 }

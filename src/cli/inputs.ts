@@ -1,16 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
+import { whyNotRead } from '../read_fault.ts'
 import { UsageError } from './usage_error.ts'
 
 /** No identifier is longer; of a longer line (a file that is no list) the beginning is kept, and marked so that it is none. */
 const longestLine = 10_000
 const cutMark = '…'
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'this user may not read it',
-  EISDIR: 'it is a folder',
-}
 
 /** The lines of a stream, as they come, without their ends. Ends with the signal's error when it aborts. */
 export async function* linesOf(stream: Readable, signal: AbortSignal): AsyncGenerator<string> {
@@ -47,7 +42,7 @@ export async function identifiersInFile(
   const stat = await file.stat()
   if (stat.isDirectory()) {
     await file.close()
-    throw cannotRead(path, 'EISDIR')
+    throw cannotRead(path, Object.assign(new Error(), { code: 'EISDIR' }))
   }
   const count = isCounted && stat.isFile() ? await countIn(await opened(path), signal) : null
   return { identifiers: identifiersIn(file.createReadStream(), signal), count }
@@ -63,10 +58,10 @@ async function opened(path: string): Promise<FileHandle> {
   try {
     return await open(path)
   } catch (error) {
-    throw cannotRead(path, (error as NodeJS.ErrnoException).code ?? '')
+    throw cannotRead(path, error)
   }
 }
 
-function cannotRead(path: string, code: string): UsageError {
-  return new UsageError(`${path} cannot be read: ${reasons[code] ?? code}.`)
+function cannotRead(path: string, error: unknown): UsageError {
+  return new UsageError(`${path} cannot be read: ${whyNotRead(error)}.`)
 }

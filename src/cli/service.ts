@@ -1,6 +1,7 @@
 import { type Config, defaultJobsPerRequest } from '../config.ts'
 import { migrateUp, requireMigrated } from '../database/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../database/open.ts'
+import { placeOf as placeOfServers } from '../database/server_urls.ts'
 import type { RunningPage } from '../http/running_page.ts'
 import type { createLogger } from '../log.ts'
 import { type RunningWorker, startWorker } from '../worker/run.ts'
@@ -75,8 +76,10 @@ async function openPage(
 /** Where the database is, without its password. */
 export function placeOf(database: OpenDatabase, config: Config): string {
   const url = URL.parse(database.url)
-  if (url) Object.assign(url, { password: '', search: '' })
-  return database.isEmbedded ? `${url?.href} (embedded, in ${config.home})` : (url?.href ?? 'DATABASE_URL')
+  // Of several servers, which is what cannot be parsed, no user is told.
+  if (!url) return `postgres://${placeOfServers(database.url)}`
+  Object.assign(url, { password: '', search: '' })
+  return database.isEmbedded ? `${url.href} (embedded, in ${config.home})` : url.href
 }
 
 /** Whether there is a key, and the limits in force. */

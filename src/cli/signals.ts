@@ -43,8 +43,7 @@ export function interruptionSignal(): AbortSignal {
   })
   process.stderr.on('error', () => {})
   process.on('uncaughtException', (error) => {
-    if (controller.signal.aborted) return
-    controller.abort(error)
+    if (!controller.signal.aborted) controller.abort(error)
     setTimeout(() => process.exit(1), tidyingUpMs).unref()
   })
   return controller.signal

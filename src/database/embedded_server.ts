@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { EmbeddedError } from '../errors/embedded_error.ts'
+import { processExists } from '../processes.ts'
 import type { Binaries } from './embedded_binaries.ts'
 import { type Account, runCommand } from './embedded_command.ts'
 import { freePort } from './embedded_port.ts'
 import { noRoom, saysDiskFull } from './embedded_room.ts'
-import { processExists } from './embedded_users.ts'
 
 /** A home's cluster: where it lies, and who runs it with what. */
 export interface Cluster {

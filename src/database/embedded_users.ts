@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-
-const execFileAsync = promisify(execFile)
+import { processExists, processStart } from '../processes.ts'
 
 /**
  * The register of who uses a home's database: one file a user, `home/users/<pid>.<random>`, that holds when the process
@@ -36,33 +33,4 @@ async function isAlive(pid: number, file: string): Promise<boolean> {
   const registered = await readFile(file, 'utf8').catch(() => '')
   const actual = await processStart(pid)
   return registered === '' || actual === null || registered === actual
-}
-
-export function processExists(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' // it lives, under another user
-  }
-}
-
-/** When a process started, as an opaque text that no later process with the same pid has; null where it cannot be told. */
-async function processStart(pid: number): Promise<string | null> {
-  try {
-    if (process.platform === 'linux') {
-      const [stat, boot] = await Promise.all([
-        readFile(`/proc/${pid}/stat`, 'utf8'),
-        readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-      ])
-      const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      if (afterName[0] === 'Z') return 'dead, and not yet buried by its parent'
-      return `${boot.trim()} ${afterName[19]}` // field 22 of proc(5): start time in ticks since boot
-    }
-    if (process.platform === 'win32') return null
-    return (await execFileAsync('ps', ['-o', 'lstart=', '-p', String(pid)])).stdout.trim()
-  } catch {
-    return null
-  }
 }

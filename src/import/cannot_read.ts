@@ -1,9 +1,5 @@
 import { ImportError } from '../errors/import_error.ts'
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'this user may not read it',
-}
+import { whyNotRead } from '../read_fault.ts'
 
 /** The ImportError for whatever the file system or the unpacking throws. */
 export function cannotRead(name: string, error: unknown): ImportError {
@@ -13,5 +9,5 @@ export function cannotRead(name: string, error: unknown): ImportError {
   if (code === 'Z_BUF_ERROR')
     return new ImportError(name, 'is cut off: what is packed in it ends in the middle.')
   if (code.startsWith('Z_')) return new ImportError(name, `cannot be unpacked: ${message}.`, { cause: error })
-  return new ImportError(name, `cannot be read: ${reasons[code] ?? message}.`, { cause: error })
+  return new ImportError(name, `cannot be read: ${whyNotRead(error)}.`, { cause: error })
 }

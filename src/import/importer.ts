@@ -1,5 +1,5 @@
+import { answered } from '../database/answered.ts'
 import type { Sql } from '../database/connect.ts'
-import { within } from '../database/deadline.ts'
 import { Patience } from '../database/patience.ts'
 import { recordSightings, restoreRows } from '../database/sightings.ts'
 import { ImportError } from '../errors/import_error.ts'
@@ -143,7 +143,7 @@ export class Importer {
   }
 
   #persist<T>(query: () => Promise<T>): Promise<T> {
-    return this.#patience.run(() => within(deadlineMs, 'The database', query()))
+    return this.#patience.run(() => answered(this.#options.sql, deadlineMs, query()))
   }
 
   async #restore(table: DumpRow['table'], rows: readonly DumpRow[]): Promise<void> {

@@ -31,11 +31,13 @@ async function entriesOf(
   const sources: Source[] = []
   let packed = 0
   const zip = await openPromise(path)
-  if (zip.entryCount > mostEntries)
+  if (zip.entryCount > mostEntries) {
+    zip.close()
     throw new ImportError(
       name,
       `says that it has ${zip.entryCount.toLocaleString('en-US')} files in it; ${mostEntries.toLocaleString('en-US')} at once can be read.`,
     )
+  }
   for await (const entry of zip.eachEntry()) {
     if (ofOffice.test(entry.fileName))
       throw new ImportError(name, 'is a workbook of Excel or the like: save its sheet as CSV, and use that.')
@@ -69,7 +71,9 @@ async function* bytesOf(
   const packed = entry.compressedSize / Math.max(entry.uncompressedSize, 1)
   let unpacked = 0
   let sum = 0
-  const zip = await openPromise(path, { autoClose: false })
+  const zip = await openPromise(path, { autoClose: false }).catch((error) => {
+    throw damaged(name, error) // it may have been removed meanwhile
+  })
   try {
     const stream = await zip.openReadStreamPromise(entry)
     for await (const chunk of stream as AsyncIterable<Buffer>) {

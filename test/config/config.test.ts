@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { placeOf as placeOfDatabase } from '../../src/cli/service.ts'
 import { configOf } from '../../src/client_options.ts'
 import { parseConfig, parseRateLimit, readEnvironment } from '../../src/config.ts'
+import type { OpenDatabase } from '../../src/database/open.ts'
 import { placeOf, serverUrls } from '../../src/database/server_urls.ts'
 import { ConfigError } from '../../src/errors/config_error.ts'
 import { InvalidSettingError } from '../../src/errors/invalid_setting_error.ts'
@@ -253,6 +255,8 @@ test('may name several servers, of which the one that takes writes is meant', ()
   assert.is(databaseUrl, `${plain}?target_session_attrs=read-write`)
   assert.is(databaseReadUrl, plain)
   assert.is(placeOf(url), 'one:5433,two:5434/db')
+  const database = { url, isEmbedded: false } as OpenDatabase
+  assert.is(placeOfDatabase(database, parseConfig({})), 'postgres://one:5433,two:5434/db')
 })
 
 test.run()

@@ -25,8 +25,8 @@ import { parseConfig } from '../../src/config.ts'
 import { acquireEmbedded, runningEmbedded } from '../../src/database/embedded.ts'
 import { packagedBinaries } from '../../src/database/embedded_binaries.ts'
 import { withHomeLock } from '../../src/database/embedded_lock.ts'
-import { processExists } from '../../src/database/embedded_users.ts'
 import { EmbeddedError } from '../../src/errors/embedded_error.ts'
+import { processExists } from '../../src/processes.ts'
 import {
   atEnd,
   makeHome,

@@ -166,7 +166,7 @@ function requireSound({ items }: Readout): void {
 }
 
 const rows = 40
-const files = amount(150, 900)
+const files = amount(100, 900)
 
 for (const [name, { head, line, foot }] of Object.entries(ofLines))
   test(`${name}: damaged lines cost themselves, and no other line says anything else`, async () => {

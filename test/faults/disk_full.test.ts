@@ -1,3 +1,4 @@
+// takes minutes: disks fill up under a dozen commands, one after the other
 import { openSync } from 'node:fs'
 import { chown, mkdir, readdir, readFile, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib'
 import type { Sql } from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { processExists } from '../../src/database/embedded_users.ts'
+import { processExists } from '../../src/processes.ts'
 import { type Ended, run, start, withInstallation } from '../cli/pgfigi.ts'
 import { withFolder } from '../import/reading.ts'
 import { amount, isAtLength } from '../support/at_length.ts'
@@ -33,7 +33,7 @@ interface Case {
   readonly inShort: readonly NodeJS.Signals[]
 }
 
-const count = amount(2_000, 10_000)
+const count = amount(800, 10_000)
 const fetched = amount(150, 400)
 const cusips = Array.from({ length: count }, (_, n) => makeCusip(n))
 const few = cusips.slice(0, fetched)

@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testKey } from '../support/canaries.ts'
 import { type Child, forkProgram } from '../support/child.ts'
+import { clockOff } from '../support/clock.ts'
 import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
@@ -16,9 +17,6 @@ const test = suite('the limit of OpenFIGI at its real length')
 
 const processes = 8
 const allowed = { requests: 25, windowMs: 6000 }
-
-/** An hour ahead of everybody else. */
-const wrongClock = 'const now = Date.now; Date.now = () => now() + 3600_000'
 
 interface Stage {
   readonly sim: Simulator
@@ -41,9 +39,7 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
           OPENFIGI_API_KEY: testKey,
           OPENFIGI_JOBS_PER_REQUEST: '10',
           PGFIGI_MAX_CONNECTIONS: '4',
-          ...(how === 'wrong clock'
-            ? { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(wrongClock)}` }
-            : {}),
+          ...(how === 'wrong clock' ? clockOff({ offsetMs: 3_600_000 }) : {}),
         }
         workers.push(stack.use(await forkProgram('worker_process.ts', { leaseMs: 6000 }, environment)))
         if (how === 'slow') slow.delay(1500)

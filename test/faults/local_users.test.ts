@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fileTarget } from '../../src/cli/export_target.ts'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
+import { partFile } from '../../src/part_file.ts'
 import { makeHome, removeHome, throwawaySettings } from '../support/cluster.ts'
 import { failureOf } from '../support/mappings.ts'
 
@@ -53,7 +54,8 @@ test('gain nothing by a link or a file where an export is written meanwhile', as
     const victim = join(folder, 'victim')
     await writeFile(victim, 'precious', { mode: 0o600 })
     const target = join(folder, 'book.csv')
-    await symlink(victim, `${target}.${process.pid}.part`)
+    const { path: part } = await partFile(target)
+    await symlink(victim, part)
     const context = { signal: new AbortController().signal } as Parameters<typeof fileTarget>[1]
     const write = async () => {
       await using file = await fileTarget(target, context)

@@ -60,7 +60,7 @@ for (const [name, { first, more }] of Object.entries(slow)) {
         socket.write(first)
       }
       const took: number[] = []
-      for (let round = 0; round < amount(3, 15); round += 1) {
+      for (let round = 0; round < amount(2, 15); round += 1) {
         for (const { socket, isClosed } of clients) if (!isClosed && more !== '') socket.write(more)
         took.push(await probe(url, '127.0.0.1'), await probe(url, '127.0.0.3', '/metrics'))
         // Nor others who come from where the crowd does: whoever sends a whole request is heard.
@@ -101,7 +101,7 @@ if (isAtLength)
 test('what is sent all at once on one connection is answered in part, and costs little', () =>
   withPage({ token, password, pace: usual }, async ({ url, ask }) => {
     const before = process.memoryUsage().rss
-    for (let round = 0; round < amount(5, 50); round += 1) {
+    for (let round = 0; round < amount(2, 50); round += 1) {
       const client = await rawClient(url, crowd)
       client.socket.write('GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20_000))
       assert.ok(await client.ended(5000))
@@ -134,7 +134,7 @@ test('strangers who ask without end make neither people nor monitoring wait', ()
     const people: number[] = []
     const stranger: number[] = []
     const monitoring: number[] = []
-    for (let round = 0; round < amount(5, 60); round += 1) {
+    for (let round = 0; round < amount(3, 60); round += 1) {
       const began = performance.now()
       assert.is((await ask('/search')).status, 200)
       people.push(performance.now() - began)

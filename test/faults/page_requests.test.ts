@@ -244,12 +244,12 @@ type Tried = (app: App, log: () => string) => Promise<void>
 const served: Readonly<Record<string, readonly [number, boolean, (work: Tried) => Promise<void>]>> = {
   'where answers are at hand': [amount(1000, 20_000), false, withExamples],
   'with a database': [
-    amount(100, 1500),
+    amount(40, 1500),
     false,
     (work) => withDatabase(({ url }) => withServer({ url, token, allowActions: true }, work)),
   ],
   'while there is none': [
-    amount(60, 400),
+    amount(30, 400),
     true,
     (work) => withServer({ url: nowhere, token, allowActions: true }, work),
   ],
@@ -405,7 +405,7 @@ test('any bytes leave the server as it was', () =>
           )
         },
       ),
-      { numRuns: amount(15, 200) },
+      { numRuns: amount(6, 200) },
     )
     figure(`${count} connections of odd bytes`)
     assert.is((await ask('/healthz')).text, 'ok')

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { ImportError } from '../../src/errors/import_error.ts'
 import { openSources } from '../../src/import/open_sources.ts'
 import { beginningOf } from '../../src/import/text.ts'
+import { zipEntries } from '../../src/import/zip.ts'
 import { zipOf } from '../support/zip_maker.ts'
 import { readPaths, withFolder } from './reading.ts'
 
@@ -87,6 +88,14 @@ test('what cannot be read is told in a sentence with its name', () =>
     await rejectsWith(read('broken'), /broken cannot be unpacked/)
     await rejectsWith(read('zip'), /zip is no whole zip file: it is cut off or damaged \(.+\)\.$/)
     await rejectsWith(read('empty'), /empty is a folder without files/)
+    const gone = join(folder, 'gone.zip')
+    await writeFile(gone, zipOf({ a: 'x' }))
+    const [entry] = await zipEntries(gone, 'gone.zip')
+    await rm(gone)
+    await rejectsWith(
+      () => beginningOf(entry as NonNullable<typeof entry>),
+      /a cannot be read: there is no such/,
+    )
   }))
 
 test('what is packed twice is said to be', () =>

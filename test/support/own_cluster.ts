@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
-import { processExists } from '../../src/database/embedded_users.ts'
+import { processExists } from '../../src/processes.ts'
 import { makeClusterHome, removeHome, throwawaySettings } from './cluster.ts'
 import { migrateToNow } from './template.ts'
 

@@ -76,7 +76,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
   const { Enricher } = await import('../../enrich/enricher.ts')
   const { oneTime, ownTimes } = await import('../../enrich/row_times.ts')
   const { knownMappings } = await import('../../database/known_mappings.ts')
-  const { within } = await import('../../database/deadline.ts')
+  const { answered } = await import('../../database/answered.ts')
   const { Patience } = await import('../../database/patience.ts')
   const { ProcessCounting } = await import('../../counting/process_counting.ts')
   const { countFileLookups, withoutLookups } = await import('../../enrich/count_lookups.ts')
@@ -109,7 +109,7 @@ async function enrich(path: string, options: EnrichOptions, context: Context): P
     lookUp: async (identifiers, asOf) => {
       const asked = { asOf, maxAgeDays, isRequesting: options.fetch }
       const answers = await patience.run(() =>
-        within(lookupDeadlineMs, 'The database', knownMappings(connection.sql, identifiers, asked)),
+        answered(connection.sql, lookupDeadlineMs, knownMappings(connection.sql, identifiers, asked)),
       )
       countFileLookups(counting, identifiers, answers, { isFetching: options.fetch && asOf === null })
       return answers

@@ -30,6 +30,9 @@ Examples:
 
 Exit code 1 where something could not be fetched, 2 where the query cannot be run or no column can be told.`
 
+/** For thousands of identifiers at once, which may wait for the locks of others. */
+const requestDeadlineMs = 120_000
+
 export function addWarm(program: Command, context: Context): void {
   program
     .command('warm')
@@ -92,6 +95,7 @@ async function requested(
   { sql }: Connection,
   context: Context,
 ): Promise<WarmingSummary> {
+  const { answered } = await import('../../database/answered.ts')
   const { requestWarming } = await import('../../database/warming.ts')
   const { rowsOfQuery } = await import('../../database/user_query.ts')
   const { requestAll, valuesAtOnce } = await import('../../warming/request_all.ts')
@@ -118,7 +122,10 @@ async function requested(
     : valuesOfQuery(rowsOfQuery(sql, query, valuesAtOnce), column)
   return requestAll(
     values,
-    (some) => patience.run(() => requestWarming(sql, some, cacheMaxAgeDays ?? null)),
+    (some) =>
+      patience.run(() =>
+        answered(sql, requestDeadlineMs, requestWarming(sql, some, cacheMaxAgeDays ?? null)),
+      ),
     ({ read }) => file ?? progress.update(read),
   )
 }
