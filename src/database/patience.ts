@@ -1,5 +1,5 @@
 import { DatabaseError } from '../errors/database_error.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
+import { sleepFor } from '../waiting.ts'
 import { codeOf, explained, isAway } from './faults.ts'
 
 export interface PatienceOptions {

@@ -6,7 +6,7 @@ import { committedMigrations, migrationsFolder } from '../database/migrations_fo
 import { ClockError } from '../errors/clock_error.ts'
 import { DatabaseError } from '../errors/database_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
+import { sleepFor } from '../waiting.ts'
 
 /** The crontab's jobs come by the machine's clock: a little early or late does no harm. */
 const mostClockOffsetMs = 600_000
