@@ -2,7 +2,7 @@ import type { Config } from './config.ts'
 import type { Counting } from './counting/tally.ts'
 import { answered } from './database/answered.ts'
 import { connect, type Sql } from './database/connect.ts'
-import { explained, isAway } from './database/faults.ts'
+import { explained, isAway, messageOf } from './database/faults.ts'
 import { type OpenDatabase, openDatabase } from './database/open.ts'
 import { recordAnswers } from './database/requests.ts'
 import { DatabaseError } from './errors/database_error.ts'
@@ -157,9 +157,8 @@ export class ClientDatabase {
   #leave(error: unknown): void {
     if (this.#isClosed) return
     if (!this.#isAway) {
-      const reason = error instanceof Error ? error.message : String(error)
       this.#options.logger.warn(
-        { reason },
+        { reason: messageOf(error) },
         'The database is away: lookups ask OpenFIGI directly, and what they fetch is written when it is back',
       )
     }
@@ -205,9 +204,8 @@ export class ClientDatabase {
       await this.#flush((await this.#open()).sql)
       return true
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
       this.#options.logger.error(
-        { lost: this.#apiOnly.keptCount, reason },
+        { lost: this.#apiOnly.keptCount, reason: messageOf(error) },
         'The database is still away: what was fetched meanwhile is not written',
       )
       return false

@@ -5,7 +5,6 @@ import { explained } from './database/faults.ts'
 import type { Lookup, ResolvedMapping } from './database/lookups.ts'
 import { ReplicaAge } from './database/replica_age.ts'
 import { replicaState } from './database/replication.ts'
-import { DatabaseError } from './errors/database_error.ts'
 import type { Identifier } from './identifiers.ts'
 import type { Logger } from './log.ts'
 import { keyOf } from './pipeline/wanted.ts'
@@ -63,9 +62,9 @@ export class ReadReplica {
     if (this.#isAside) return null
     try {
       await this.#age?.refresh()
-      this.#requireYoung()
+      this.#age?.requireYoung()
       const answer = await this.#within(query(this.#sql))
-      this.#requireYoung()
+      this.#age?.requireYoung()
       return answer
     } catch (error) {
       this.#leave(error)
@@ -141,12 +140,6 @@ export class ReadReplica {
     } catch {
       if (this.#behind === behind) this.#leaveAside()
     }
-  }
-
-  /** Throws where an answer may be older than it may. */
-  #requireYoung(): void {
-    const objection = this.#age?.objection ?? null
-    if (objection !== null) throw new DatabaseError(`The replica is not used: ${objection}`, undefined)
   }
 
   #within<T>(query: PromiseLike<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { requireAnswer } from '../database/answers.ts'
+import { requireAnswer } from '../database/answered.ts'
 import { connect, type Sql } from '../database/connect.ts'
 import { createLogger, type Logger } from '../log.ts'
 import type { Context } from './context.ts'

@@ -1,6 +1,6 @@
 import { type ClientParts, OpenFIGIClient } from '../client.ts'
 import type { OpenFIGIClientOptions } from '../client_options.ts'
-import { requireAnswer } from '../database/answers.ts'
+import { requireAnswer } from '../database/answered.ts'
 import { connect } from '../database/connect.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import { createLogger } from '../log.ts'

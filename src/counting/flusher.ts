@@ -1,5 +1,5 @@
 import { within } from '../database/deadline.ts'
-import { codeOf, isAway } from '../database/faults.ts'
+import { codeOf, isAway, messageOf } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
 import { monotonicNow } from '../monotonic.ts'
 import type { Count, Tally } from './tally.ts'
@@ -122,7 +122,7 @@ export class Flusher {
 
   #excuse(error: unknown): void {
     const { logger, isHeartbeat, restMs = 600_000 } = this.#options
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     const code = codeOf(error) ?? ''
     if (code === 'PF002') {
       // They would never be taken, and everything after them would wait.

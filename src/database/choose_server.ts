@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoServerError } from '../errors/no_server_error.ts'
-import { isAway } from './faults.ts'
+import { isAway, messageOf } from './faults.ts'
 import { isWanted, probeServer, type ServerState } from './probe_server.ts'
 import { serverUrls, type WantedServer } from './server_urls.ts'
 
-/** So long the others are waited for once one has answered that would do: they may be of a newer timeline. */
-const othersMs = 300
+/**
+ * So long the others are waited for once one has answered that would do: they may be of a newer timeline. Longer than a login at
+ * a remote server takes, else a near primary of old goes before the far one that was promoted.
+ */
+const othersMs = 1_500
 
 /** Connections that are opened together go to the same server. */
 const keptMs = 1_000
@@ -66,7 +69,7 @@ export class ServerChoice {
 
   /** Why a server will not do; null where it does. */
   #refusal(answer: Answer): string | null {
-    if ('error' in answer) return `cannot be reached (${reasonOf(answer.error)})`
+    if ('error' in answer) return `cannot be reached (${messageOf(answer.error)})`
     if (!isWanted(answer, this.#wanted)) {
       if (this.#wanted === 'read-write') return answer.isStandby ? 'is a standby' : 'is read-only'
       return answer.isStandby ? 'is a standby' : 'is no standby'
@@ -94,11 +97,6 @@ function byRank(urls: readonly string[], wanted: WantedServer): (one: Answer, ot
     return wanted === 'any' ? 0 : (answer.timeline ?? 0)
   }
   return (one, other) => rankOf(other) - rankOf(one) || urls.indexOf(one.url) - urls.indexOf(other.url)
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && !error.message) return error.errors.map(reasonOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
 }
 
 const choices = new Map<string, ServerChoice>()

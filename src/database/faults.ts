@@ -60,6 +60,12 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+/** What an error says; of one that stands for several (two addresses of a host) what each says. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** What a person has to mend where the database answers with this SQLSTATE, if that is known. */
 export function remedyOf(code: string | undefined): string | undefined {
   return remedies[code ?? '']
@@ -101,10 +107,10 @@ export function explained(error: unknown, variable = 'DATABASE_URL'): unknown {
   const code = codeOf(error)
   const remedy = remedyOf(code)?.replace('DATABASE_URL', variable)
   if (remedy !== undefined)
-    return new DatabaseError(`${remedy} (${(error as Error).message}, ${code})`, code, { cause: error })
+    return new DatabaseError(`${remedy} (${messageOf(error)}, ${code})`, code, { cause: error })
   if (isAway(error)) {
     return new DatabaseError(
-      `The database cannot be reached: ${(error as Error).message}. Check ${variable}, and that the server runs.`,
+      `The database cannot be reached: ${messageOf(error)}. Check ${variable}, and that the server runs.`,
       code,
       { cause: error },
     )

@@ -2,10 +2,10 @@ import { DeadlineError } from '../errors/deadline_error.ts'
 import { MigrationError } from '../errors/migration_error.ts'
 import { NoServerError } from '../errors/no_server_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import { requireAnswer } from './answers.ts'
+import { requireAnswer } from './answered.ts'
 import { writableServer } from './choose_server.ts'
 import { connect, type Sql } from './connect.ts'
-import { codeOf, remedyOf } from './faults.ts'
+import { codeOf, messageOf, remedyOf } from './faults.ts'
 import { pgUrl } from './pg_url.ts'
 import { placeOf } from './server_urls.ts'
 
@@ -152,9 +152,4 @@ function dependentsOf(error: unknown): string {
   const detail = error instanceof Error && 'detail' in error ? error.detail : undefined
   const lines = typeof detail === 'string' ? detail.split('\n') : [messageOf(error)]
   return [...new Set(lines)].join('; ')
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
 }

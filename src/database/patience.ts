@@ -1,6 +1,6 @@
 import { DatabaseError } from '../errors/database_error.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
-import { codeOf, explained, isAway } from './faults.ts'
+import { sleepFor } from '../waiting.ts'
+import { codeOf, explained, isAway, messageOf } from './faults.ts'
 
 export interface PatienceOptions {
   /** Told once for each time that the database is away. */
@@ -40,6 +40,7 @@ export class Patience {
 
   async run<T>(query: () => PromiseLike<T>): Promise<T> {
     let awaySince: number | null = null
+    let passed = 0
     for (let tries = 1; ; tries += 1) {
       try {
         const result = await query()
@@ -47,12 +48,16 @@ export class Patience {
         this.#isTold = false
         return result
       } catch (error) {
-        const mayPass = passing.has(codeOf(error) ?? '') && tries < passingTries
-        if (!mayPass) {
+        // What was interrupted fails as what is lost does.
+        this.#options.signal?.throwIfAborted()
+        const isPassing = passing.has(codeOf(error) ?? '')
+        if (isPassing) passed += 1
+        if (isPassing && passed < passingTries) awaySince = null
+        else {
           if (lost.has(codeOf(error) ?? '')) this.#wasThere = true
           if (!isAway(error) || !this.#wasThere) throw explained(error)
           awaySince ??= performance.now()
-          this.#tellOrGiveUp(error as Error, awaySince)
+          this.#tellOrGiveUp(error, awaySince)
         }
         const pauseMs = Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs)
         await sleepFor(pauseMs * (0.5 + Math.random() / 2), this.#options.signal)
@@ -60,17 +65,17 @@ export class Patience {
     }
   }
 
-  #tellOrGiveUp(error: Error, awaySince: number): void {
+  #tellOrGiveUp(error: unknown, awaySince: number): void {
     const { forMs = defaultMs, onAway } = this.#options
     if (performance.now() - awaySince >= forMs) {
       throw new DatabaseError(
-        `The database has been away for ${Math.round(forMs / 1000)} s: ${error.message}. Run the same again when it is back: it goes on from what is done.`,
+        `The database has been away for ${Math.round(forMs / 1000)} s: ${messageOf(error)}. Run the same again when it is back: it goes on from what is done.`,
         codeOf(error),
         { cause: error },
       )
     }
     if (this.#isTold) return
     this.#isTold = true
-    onAway(`The database is away (${error.message}); trying again for ${Math.round(forMs / 1000)} s.`)
+    onAway(`The database is away (${messageOf(error)}); trying again for ${Math.round(forMs / 1000)} s.`)
   }
 }

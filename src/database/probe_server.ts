@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { within } from './deadline.ts'
-import type { WantedServer } from './server_urls.ts'
+import { addressOf, type WantedServer } from './server_urls.ts'
 
 /** What a server says of itself. */
 export interface ServerState {
@@ -17,6 +17,7 @@ const deadlineMs = 3_000
 /** Asks a server what it is, on a connection of its own. Rejects where it cannot be reached. */
 export async function probeServer(url: string): Promise<ServerState> {
   const sql = postgres(url, {
+    ...addressOf(url),
     max: 1,
     connect_timeout: deadlineMs / 1000,
     fetch_types: false,

@@ -1,3 +1,6 @@
+import { DatabaseError } from '../errors/database_error.ts'
+import { monotonicNow } from '../monotonic.ts'
+
 /** What a replica says of itself. */
 export interface ReplicaState {
   /** False once it has been promoted: then it is a database of its own. */
@@ -41,7 +44,7 @@ export class ReplicaAge {
 
   constructor(options: ReplicaAgeOptions) {
     this.#options = options
-    this.#now = options.now ?? (() => performance.now())
+    this.#now = options.now ?? monotonicNow
   }
 
   /** Why an answer that came just now would not do; null where it does. */
@@ -49,6 +52,12 @@ export class ReplicaAge {
     if (!this.#isStandby) return 'it is no standby: it was promoted, perhaps'
     const isYoung = this.#now() - this.#completeUntil <= this.#options.boundMs
     return isYoung ? null : `it is more than ${this.#options.boundMs / 1000} s behind, or nobody can say`
+  }
+
+  /** Throws where an answer that came just now may be older than it may. */
+  requireYoung(): void {
+    const { objection } = this
+    if (objection !== null) throw new DatabaseError(`The replica is not used: ${objection}`, undefined)
   }
 
   /** Finds out what it has to before a lookup; waits only where nothing good enough is known. Never rejects. */

@@ -31,6 +31,12 @@ export function serverUrls(url: string): ServerUrls {
   return { urls: [first, ...others], wanted }
 }
 
+/** For the driver, which takes [::1] apart at its colons. */
+export function addressOf(url: string): object {
+  const { hostname = '', port = '' } = URL.parse(url) ?? {}
+  return hostname.startsWith('[') ? { host: [hostname.slice(1, -1)], port: [Number(port || 5432)] } : {}
+}
+
 /** The URL of a database that is written to: of several servers the one that takes writes, where it does not say otherwise. */
 export function forWriting(url: string): string {
   const { urls, wanted } = serverUrls(url)

@@ -33,6 +33,7 @@ export class Sockets {
   /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
   async open(address: DriverAddress): Promise<Socket> {
     let failure: Error | null = null
+    this.#forgetClosed()
     this.#beginning += 1
     try {
       if (this.#choice) this.#turnTo(await this.#choice.choose(), address)
@@ -53,7 +54,6 @@ export class Sockets {
     // The driver reads them for certificates and for messages.
     Object.assign(socket, { host, port })
     this.#open.add(socket)
-    socket.once('close', () => this.#open.delete(socket))
     // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is
     // down. One that has been in use is left to the driver, which can lose what it is about to write where an error comes first.
     socket.once('end', () => {
@@ -71,6 +71,7 @@ export class Sockets {
   async areGone(): Promise<void> {
     for (let looks = 0; looks < looksForNone; looks += 1) {
       await sleep(lookEveryMs, undefined, { ref: false })
+      this.#forgetClosed()
       if (this.#open.size > 0 || this.#beginning > 0) looks = -1
     }
   }
@@ -78,9 +79,15 @@ export class Sockets {
   /** No connection is opened any more, and none is left open. */
   async end(): Promise<void> {
     this.#isEnded = true
+    this.#forgetClosed()
     if (this.#open.size === 0) return
     await sleep(partingMs)
     this.hangUp('its pool has been closed')
+  }
+
+  /** Looked at, not listened for: the driver takes all listeners off a socket that goes on by TLS. */
+  #forgetClosed(): void {
+    for (const socket of this.#open) if (socket.closed) this.#open.delete(socket)
   }
 
   #turnTo(server: string, address: DriverAddress): void {

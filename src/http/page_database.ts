@@ -5,7 +5,6 @@ import { codeOf, explained } from '../database/faults.ts'
 import { ReplicaAge } from '../database/replica_age.ts'
 import { endOfLog, replicaState } from '../database/replication.ts'
 import { transaction } from '../database/transaction.ts'
-import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
 import type { Logger } from '../log.ts'
 
@@ -72,9 +71,10 @@ export class PageDatabase implements AsyncDisposable {
     if (readUrl === undefined || performance.now() < this.#replicaAsideUntil) return this.readPrimary(work)
     try {
       await this.#replicaAge?.refresh()
-      const objection = this.#replicaAge?.objection ?? null
-      if (objection !== null) throw new DatabaseError(`The replica is not read: ${objection}`, undefined)
-      return await this.#within(readUrl, 'read only', reading, work)
+      this.#replicaAge?.requireYoung()
+      const answer = await this.#within(readUrl, 'read only', reading, work)
+      this.#replicaAge?.requireYoung()
+      return answer
     } catch (error) {
       if (ownLimits.has(codeOf(error) ?? '')) throw error
       this.#replicaAsideUntil = performance.now() + pauseMs

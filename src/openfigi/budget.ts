@@ -1,4 +1,4 @@
-import { orAborted, type Sleep, sleepFor } from './waiting.ts'
+import { orAborted, type Sleep, sleepFor } from '../waiting.ts'
 
 /** Who may send a request, and when. Everybody who shares an OpenFIGI key shares one budget. */
 export interface Budget {

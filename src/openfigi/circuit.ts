@@ -1,7 +1,7 @@
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
+import { orAborted } from '../waiting.ts'
 import { isOutage } from './outage.ts'
-import { orAborted } from './waiting.ts'
 
 export interface CircuitOptions {
   /** So many failures in a row, of whatever request, open it. */

@@ -2,6 +2,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { InvalidSettingError } from '../errors/invalid_setting_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
 import type { Identifier } from '../identifiers.ts'
+import { childController } from '../waiting.ts'
 import { answerInParts, type Failed } from './answer_in_parts.ts'
 import { parseApiUrl } from './api_url.ts'
 import type { Budget } from './budget.ts'
@@ -16,7 +17,6 @@ import {
   type RetryOptions,
   sendJobs,
 } from './send_jobs.ts'
-import { childController } from './waiting.ts'
 
 export interface RoundRequest {
   readonly identifier: Identifier

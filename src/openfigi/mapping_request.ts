@@ -8,6 +8,7 @@ import { OpenFigiResponseError } from '../errors/openfigi_response_error.ts'
 import { OpenFigiServerError } from '../errors/openfigi_server_error.ts'
 import { OpenFigiTransportError } from '../errors/openfigi_transport_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
+import { childController, orAborted } from '../waiting.ts'
 import { type Answer, readAnswers } from './answer_schema.ts'
 import { faultyElements } from './answer_survey.ts'
 import { mappingUrl } from './api_url.ts'
@@ -15,7 +16,6 @@ import type { MappingJob } from './jobs.ts'
 import { quote } from './quote.ts'
 import { type RateLimit, readRateLimit } from './rate_limit_headers.ts'
 import { codeOf, withoutSecret } from './redact.ts'
-import { childController, orAborted } from './waiting.ts'
 
 export interface MappingRequest {
   /** The base of the API, as `parseApiUrl` returns it. */

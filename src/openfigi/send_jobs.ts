@@ -2,13 +2,13 @@ import type { Dispatcher } from 'undici'
 import { OpenFigiAnswerTooLargeError } from '../errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
 import { monotonicNow } from '../monotonic.ts'
+import { sleepFor } from '../waiting.ts'
 import type { Answer } from './answer_schema.ts'
 import type { Budget } from './budget.ts'
 import type { Circuit } from './circuit.ts'
 import type { MappingJob } from './jobs.ts'
 import { type MappingResponse, postMapping } from './mapping_request.ts'
 import { isOutage } from './outage.ts'
-import { sleepFor } from './waiting.ts'
 
 /** The part of a pino logger that is used here. */
 export interface OpenFigiLogger {

@@ -33,6 +33,7 @@ export class ApiOnly {
   readonly #options: ApiOnlyOptions
   readonly #wanted = new Wanted()
   readonly #kept = new Map<string, Kept>()
+  readonly #askedAt = new WeakMap<Answer, number>()
   #loop: Promise<void> | null = null
   #unfiltered: Identifier[] = []
   #asked: Identifier[] = []
@@ -67,7 +68,7 @@ export class ApiOnly {
     this.#loop ??= this.#run()
     const answer = await fetched
     if (!answer) throw new Error(`No answer was kept for ${keyOf(identifier)}`)
-    return this.kept(identifier) ?? { answer, askedAt: monotonicNow() }
+    return this.kept(identifier) ?? { answer, askedAt: this.#askedAt.get(answer) ?? monotonicNow() }
   }
 
   /** Keeps answers that could not be written. */
@@ -145,7 +146,9 @@ export class ApiOnly {
       this.#unfiltered.push(identifier)
       return
     }
-    this.keep([answer], 'askedAt' in outcome ? outcome.askedAt : monotonicNow())
+    const askedAt = 'askedAt' in outcome ? outcome.askedAt : monotonicNow()
+    this.#askedAt.set(answer, askedAt)
+    this.keep([answer], askedAt)
     this.#wanted.settle(identifier, answer)
   }
 }

@@ -1,7 +1,7 @@
 import { isAway } from '../database/faults.ts'
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
 import type { Fetcher } from '../pipeline/fetcher.ts'
+import { sleepFor } from '../waiting.ts'
 
 const pauseMs = 1_000
 

@@ -1,12 +1,11 @@
 import type { Sql } from '../database/connect.ts'
-import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { isAway } from '../database/faults.ts'
 import { requireApplied } from '../database/migrate_checks.ts'
 import { committedMigrations, migrationsFolder } from '../database/migrations_folder.ts'
 import { ClockError } from '../errors/clock_error.ts'
 import { DatabaseError } from '../errors/database_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
+import { sleepFor } from '../waiting.ts'
 
 /** The crontab's jobs come by the machine's clock: a little early or late does no harm. */
 const mostClockOffsetMs = 600_000
@@ -48,7 +47,7 @@ export async function requireSettings(sql: Sql): Promise<void> {
 
 /**
  * Looks again and again whether the worker is fit, until the signal aborts; rejects as soon as it is not. A database that is
- * away, or refuses the look, tells nothing.
+ * away, or refuses the look, tells nothing. The check has a deadline of its own.
  */
 export async function watchFitness(
   check: () => Promise<void>,
@@ -59,7 +58,7 @@ export async function watchFitness(
     await sleepFor(everyMs, signal).catch(() => {})
     if (signal.aborted) return
     try {
-      await within(queryDeadlineMs, 'The database', check())
+      await check()
     } catch (error) {
       if (error instanceof PgfigiError && !isAway(error)) throw error
     }

@@ -1,5 +1,5 @@
 import type { ServerChoice } from '../database/choose_server.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
+import { sleepFor } from '../waiting.ts'
 
 /** A standby that was promoted is found out about as soon as that. */
 const lookEveryMs = 2_000

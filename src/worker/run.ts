@@ -6,7 +6,7 @@ import { connect } from '../database/connect.ts'
 import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
-import { sleepFor } from '../openfigi/waiting.ts'
+import { sleepFor } from '../waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
 import { requireDirectConnection } from './direct_connection.ts'
 import { requireFit, requireSettings, watchFitness } from './fitness.ts'
@@ -21,7 +21,7 @@ export interface RunningWorker {
   stop(): Promise<void>
 }
 
-/** One; a second and a third only where one has gone dead. */
+/** One for counts, one for the look whether it is fit; a third where one has gone dead. */
 const countingConnections = 3
 
 const restartPauseMs = 1_000
@@ -57,8 +57,9 @@ export async function startWorker(
   const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
   const counting = workerCounting(sql, logger)
   const choice = choiceOf(url, 'read-write')
+  const checkFit = () => answered(sql, queryDeadlineMs, requireFit(sql))
   const start = async (): Promise<Started> => {
-    await answered(sql, queryDeadlineMs, requireFit(sql))
+    await checkFit()
     const server = (await choice?.choose()) ?? url
     return { server, pool: await startPool(config, { url, server }, logger, { ...options, counting }) }
   }
@@ -66,8 +67,8 @@ export async function startWorker(
     await counting.close()
     await sql.end({ timeout: 1 })
   }
-  let { pool, server } = await requireSettings(sql)
-    .then(() => requireWritable(sql))
+  const checked = requireSettings(sql).then(() => requireWritable(sql))
+  let { pool, server } = await answered(sql, queryDeadlineMs, checked)
     .then(start)
     .catch(async (error) => {
       await endCounting()
@@ -118,7 +119,7 @@ export async function startWorker(
 
   async function stopWhereUnfit(): Promise<void> {
     try {
-      await watchFitness(() => requireFit(sql), fitnessEveryMs, stopping.signal)
+      await watchFitness(checkFit, fitnessEveryMs, stopping.signal)
     } catch (error) {
       logger.error({}, 'The worker stops: it must not go on with this database')
       stopping.abort()
@@ -127,7 +128,7 @@ export async function startWorker(
     }
   }
 
-  const ended = Promise.all([supervise(), stopWhereUnfit()])
+  const ended = Promise.all([supervise().finally(() => stopping.abort()), stopWhereUnfit()])
     .then(() => {})
     .finally(endCounting)
   ended.catch(() => {})

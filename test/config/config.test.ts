@@ -7,7 +7,7 @@ import { placeOf as placeOfDatabase } from '../../src/cli/service.ts'
 import { configOf } from '../../src/client_options.ts'
 import { parseConfig, parseRateLimit, readEnvironment } from '../../src/config.ts'
 import type { OpenDatabase } from '../../src/database/open.ts'
-import { placeOf, serverUrls } from '../../src/database/server_urls.ts'
+import { addressOf, placeOf, serverUrls } from '../../src/database/server_urls.ts'
 import { ConfigError } from '../../src/errors/config_error.ts'
 import { InvalidSettingError } from '../../src/errors/invalid_setting_error.ts'
 
@@ -257,6 +257,18 @@ test('may name several servers, of which the one that takes writes is meant', ()
   assert.is(placeOf(url), 'one:5433,two:5434/db')
   const database = { url, isEmbedded: false } as OpenDatabase
   assert.is(placeOfDatabase(database, parseConfig({})), 'postgres://one:5433,two:5434/db')
+})
+
+test('may name a server by its IPv6 address', () => {
+  assert.equal(addressOf('postgres://u:p@[::1]:5433/db'), { host: ['::1'], port: [5433] })
+  assert.equal(addressOf('postgres://[fe80::1]/db'), { host: ['fe80::1'], port: [5432] })
+  for (const url of [
+    'postgres://one:5433/db',
+    'postgres://127.0.0.1/db',
+    'postgres:///db',
+    'postgres://one,two/db',
+  ])
+    assert.equal(addressOf(url), {})
 })
 
 test.run()

@@ -56,6 +56,24 @@ test('a deadlock passes', async () => {
   assert.equal(told, [])
 })
 
+test('an outage begins anew where the database has answered in between, if with a deadlock', async () => {
+  const { of } = patience(300)
+  await of.run(failing())
+  assert.is(await of.run(failing('ECONNREFUSED', '40P01', 'ECONNREFUSED')), 'done')
+})
+
+test('what fails once it has been interrupted is no outage', async () => {
+  const stop = new AbortController()
+  const { told, of } = patience(60_000, stop.signal)
+  await of.run(failing())
+  const interrupted = of.run(() => {
+    stop.abort(new Error('Ctrl-C'))
+    return Promise.reject(fault('CONNECTION_CLOSED'))
+  })
+  assert.is(await messageOf(interrupted), 'Ctrl-C')
+  assert.equal(told, [])
+})
+
 test('an interruption ends the waiting', async () => {
   const stop = new AbortController()
   const { of } = patience(60_000, stop.signal)

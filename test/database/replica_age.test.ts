@@ -39,8 +39,10 @@ function stage(boundMs = 10_000) {
 test('is not known before the first look, nor while nobody can say', async () => {
   const { world, age, later } = stage()
   assert.match(age.objection ?? '', /more than 10 s behind, or nobody can say/)
+  assert.throws(() => age.requireYoung(), /The replica is not used: it is more than 10 s behind/)
   await age.refresh()
   assert.is(age.objection, null)
+  age.requireYoung()
   world.isAway = true
   assert.is(await later(9), null)
   assert.match((await later(3)) ?? '', /behind/)

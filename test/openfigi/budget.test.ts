@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createInProcessBudget } from '../../src/openfigi/budget.ts'
-import { orAborted } from '../../src/openfigi/waiting.ts'
+import { orAborted } from '../../src/waiting.ts'
 
 /** A clock that only moves when told to, with sleepers that wake in order. */
 function virtualClock() {

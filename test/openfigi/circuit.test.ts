@@ -5,7 +5,7 @@ import { OpenFigiRateLimitError } from '../../src/errors/openfigi_rate_limit_err
 import { OpenFigiServerError } from '../../src/errors/openfigi_server_error.ts'
 import { OpenFigiUnavailableError } from '../../src/errors/openfigi_unavailable_error.ts'
 import { createCircuit } from '../../src/openfigi/circuit.ts'
-import { sleepFor } from '../../src/openfigi/waiting.ts'
+import { sleepFor } from '../../src/waiting.ts'
 
 const down = () => Promise.reject(new OpenFigiServerError(503, 'down'))
 const up = () => Promise.resolve('up')

@@ -18,7 +18,7 @@ import {
   type RoundRequest,
 } from '../../src/openfigi/fetch_round.ts'
 import type { RequestInfo } from '../../src/openfigi/send_jobs.ts'
-import { sleepFor } from '../../src/openfigi/waiting.ts'
+import { sleepFor } from '../../src/waiting.ts'
 import { testKey } from '../support/canaries.ts'
 import { composite } from '../support/listings.ts'
 import {
