@@ -132,7 +132,8 @@ export class ReadReplica {
         select coalesce(pg_catalog.pg_last_wal_replay_lsn() >= ${behind}::text::pg_lsn, true) as has_it
         from (select pg_catalog.count(*) from public.resolve_mappings('CUSIP', '{}')) lookups`)
       if (this.#behind !== behind) return // A later change has set a timer of its own.
-      await this.#age?.refresh()
+      // One look apart from the next by the pause would never find one that follows closely, where the bound is as short.
+      await this.#age?.settle()
       if (!row.has_it || (this.#age?.objection ?? null) !== null) return this.#leaveAside()
       this.#behind = null
       this.#isAside = false

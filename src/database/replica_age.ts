@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DatabaseError } from '../errors/database_error.ts'
 import { monotonicNow } from '../monotonic.ts'
 
@@ -62,8 +63,7 @@ export class ReplicaAge {
 
   /** Finds out what it has to before a lookup; waits only where nothing good enough is known. Never rejects. */
   async refresh(): Promise<void> {
-    const pauseMs = Math.min(longestPauseMs, this.#options.boundMs / 4)
-    if (!this.#check && this.#now() - this.#checkedAt >= pauseMs) {
+    if (!this.#check && this.#now() - this.#checkedAt >= this.#pauseMs) {
       this.#checkedAt = this.#now()
       this.#check = this.#look()
         .catch(() => {}) // nothing new is known, and what is known grows old
@@ -74,9 +74,22 @@ export class ReplicaAge {
     if (this.objection !== null) await this.#check
   }
 
+  /** As refresh, again and again for as long as a replica of the age allowed takes to follow. */
+  async settle(): Promise<void> {
+    const looks = 4
+    for (let look = 0; look <= looks && this.objection !== null; look += 1) {
+      if (look > 0) await sleep(this.#pauseMs, undefined, { ref: false })
+      await this.refresh()
+    }
+  }
+
   /** The server has said so by itself. */
   isPromoted(): void {
     this.#isStandby = false
+  }
+
+  get #pauseMs(): number {
+    return Math.min(longestPauseMs, this.#options.boundMs / 4)
   }
 
   async #look(): Promise<void> {

@@ -26,8 +26,11 @@ export class Sockets {
   #beginning = 0
   #isEnded = false
 
-  constructor(choice: ServerChoice | null) {
+  readonly #beforeHangUp: () => void
+
+  constructor(choice: ServerChoice | null, beforeHangUp: () => void = () => {}) {
     this.#choice = choice
+    this.#beforeHangUp = beforeHangUp
   }
 
   /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
@@ -64,6 +67,7 @@ export class Sockets {
 
   /** Ends all connections at once; their queries reject with that reason. The next query opens new ones. */
   hangUp(reason: string): void {
+    this.#beforeHangUp()
     for (const socket of this.#open) socket.destroy(lost(reason))
   }
 
