@@ -1,6 +1,7 @@
 import postgres from 'postgres'
 import { within } from './deadline.ts'
 import { addressOf, type WantedServer } from './server_urls.ts'
+import { type DriverAddress, Sockets } from './sockets.ts'
 
 /** What a server says of itself. */
 export interface ServerState {
@@ -16,8 +17,10 @@ const deadlineMs = 3_000
 
 /** Asks a server what it is, on a connection of its own. Rejects where it cannot be reached. */
 export async function probeServer(url: string): Promise<ServerState> {
+  const sockets = new Sockets(null)
   const sql = postgres(url, {
     ...addressOf(url),
+    ...{ socket: (address: DriverAddress) => sockets.open(address) },
     max: 1,
     connect_timeout: deadlineMs / 1000,
     fetch_types: false,

@@ -51,4 +51,17 @@ test('go to a server that is named by its IPv6 address', async () => {
   server.close()
 })
 
+test('are not opened again and again where whoever listens closes them at once, as a balancer without servers', async () => {
+  const place = await listening('127.0.0.1')
+  assert.ok(place)
+  let taken = 0
+  place.server.on('connection', (socket) => {
+    taken += 1
+    socket.end()
+  })
+  const code = await probeServer(`postgres://nobody@127.0.0.1:${place.port}/db`).then(() => null, codeOf)
+  assert.equal([code, taken], ['CONNECTION_CLOSED', 1])
+  place.server.close()
+})
+
 test.run()
