@@ -18,7 +18,7 @@ import { findTests } from './support/run_find.ts'
 import { TestRun } from './support/test_run.ts'
 
 /** More than cores: many wait for windows, leases and pauses. */
-const atOnce = 3
+const atOnce = 4
 /** Run again on every other PostgreSQL of the machine's: the SQL, and the loop that calls most of it. */
 const FOR_ALL_SERVERS = /^test\/(sql\/|pipeline\/fetcher)/
 const MINUTES = /^\/\/ takes minutes/m

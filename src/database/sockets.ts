@@ -73,8 +73,8 @@ export class Sockets {
 
   /** Resolves once there has been none for a while: the driver itself waits in vain for one that was lost with a query on it. */
   async areGone(): Promise<void> {
-    for (let looks = 0; looks < looksForNone; looks += 1) {
-      await sleep(lookEveryMs, undefined, { ref: false })
+    for (let looks = 0; looks < looksForNone && !this.#isEnded; looks += 1) {
+      await sleep(lookEveryMs) // it is waited for: nothing else may keep the process alive
       this.#forgetClosed()
       if (this.#open.size > 0 || this.#beginning > 0) looks = -1
     }

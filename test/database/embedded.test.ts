@@ -254,12 +254,11 @@ test('a database of another PostgreSQL version is refused with the remedy', () =
 
 test('without the optional package it says what to do', () =>
   withHome(async (home) => {
-    await cp(join(packageRoot, 'src', 'database'), join(home, 'database'), { recursive: true })
-    await cp(join(packageRoot, 'src', 'errors'), join(home, 'errors'), { recursive: true })
+    await cp(join(packageRoot, 'src'), join(home, 'src'), { recursive: true })
     await writeFile(join(home, 'package.json'), '{"type": "module"}')
     await writeFile(
       join(home, 'try.ts'),
-      `import { acquireEmbedded } from './database/embedded.ts'
+      `import { acquireEmbedded } from './src/database/embedded.ts'
        await acquireEmbedded({ home: './home' }).catch(({ name, fault, message }) => console.log(name, fault, message))`,
     )
     const child = spawn(process.execPath, [join(home, 'try.ts')], { cwd: home })
