@@ -1,3 +1,4 @@
+// takes minutes: deadlines have to pass on connections that swallow everything
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

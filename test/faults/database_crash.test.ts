@@ -1,4 +1,5 @@
-// runs alone: it lets servers of its own crash under several processes
+// takes minutes: it lets servers of its own crash under several processes, and waits for all of them to be back
+// runs alone: the processes want the machine
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,3 +1,4 @@
+// takes minutes: each worker is a process that starts, works and ends
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { suite } from 'uvu'
