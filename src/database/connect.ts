@@ -49,12 +49,10 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
 /** The driver's pool, with the sockets of our own making. */
 export function pooled(url: string, options: postgres.Options<Record<string, never>>): Sql {
   const { urls, wanted } = serverUrls(url)
-  let closing = () => {}
-  const sockets = new Sockets(choiceOf(url), () => closing())
+  const sockets = new Sockets(choiceOf(url))
   const isOthersNow = { 'read-write': 'on', primary: 'on', standby: 'off' }[String(wanted)]
-  const sql = outliveClosing((onclose) => {
-    closing = onclose
-    return postgres(withoutApplicationName(urls[0]), {
+  const sql = outliveClosing((onclose) =>
+    postgres(withoutApplicationName(urls[0]), {
       ...options,
       ...addressOf(urls[0]),
       // The driver would ask for them on each new connection, where nobody could catch that it was lost meanwhile.
@@ -73,8 +71,8 @@ export function pooled(url: string, options: postgres.Options<Record<string, nev
         onclose()
         options.onclose?.(connection)
       },
-    })
-  })
+    }),
+  )
   const end = sql.end
   sql.end = async (how) => {
     await Promise.race([end(how), sockets.areGone()])

@@ -26,11 +26,8 @@ export class Sockets {
   #beginning = 0
   #isEnded = false
 
-  readonly #beforeHangUp: () => void
-
-  constructor(choice: ServerChoice | null, beforeHangUp: () => void = () => {}) {
+  constructor(choice: ServerChoice | null) {
     this.#choice = choice
-    this.#beforeHangUp = beforeHangUp
   }
 
   /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
@@ -67,7 +64,6 @@ export class Sockets {
 
   /** Ends all connections at once; their queries reject with that reason. The next query opens new ones. */
   hangUp(reason: string): void {
-    this.#beforeHangUp()
     for (const socket of this.#open) socket.destroy(lost(reason))
   }
 
