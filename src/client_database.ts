@@ -2,11 +2,12 @@ import type { Config } from './config.ts'
 import type { Counting } from './counting/tally.ts'
 import { answered } from './database/answered.ts'
 import { connect, type Sql } from './database/connect.ts'
-import { explained, isAway, messageOf } from './database/faults.ts'
+import { explained, isAway } from './database/faults.ts'
 import { type OpenDatabase, openDatabase } from './database/open.ts'
 import { recordAnswers } from './database/requests.ts'
 import { DatabaseError } from './errors/database_error.ts'
 import type { Logger } from './log.ts'
+import { messageOf } from './message_of.ts'
 import type { ApiOnly } from './pipeline/api_only.ts'
 import { createFetcher } from './pipeline/create_fetcher.ts'
 import type { Fetcher } from './pipeline/fetcher.ts'
@@ -17,6 +18,12 @@ export interface ClientDatabaseOptions {
   readonly counting: Counting
   /** Writes what is still to be written by others, while there are connections. */
   readonly beforeEnd: () => Promise<void> | undefined
+}
+
+interface Opened {
+  readonly database: OpenDatabase
+  readonly sql: Sql
+  readonly fetcher: Fetcher
 }
 
 /** How long the client leaves a database alone that it could not reach. */
@@ -33,7 +40,7 @@ export class ClientDatabase {
   readonly #config: Config
   readonly #options: ClientDatabaseOptions
   readonly #apiOnly: ApiOnly
-  #opened: Promise<{ database: OpenDatabase; sql: Sql; fetcher: Fetcher }> | null = null
+  #opened: Promise<Opened> | null = null
   #isAway = false
   #isClosed = false
   #timer: NodeJS.Timeout | null = null
@@ -56,13 +63,8 @@ export class ClientDatabase {
   }
 
   /** The same for what makes no sense without a database: away is an error that says so. */
-  async require<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T> {
-    try {
-      const { sql } = await this.#open()
-      return await this.#within(sql, query(sql))
-    } catch (error) {
-      throw explained(error)
-    }
+  require<T>(query: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    return this.#required(({ sql }) => this.#within(sql, query(sql)))
   }
 
   /**
@@ -75,12 +77,8 @@ export class ClientDatabase {
   }
 
   /** The connections themselves, for what takes longer than a query may. Away is an error that says so. */
-  async connections(): Promise<Sql> {
-    try {
-      return (await this.#open()).sql
-    } catch (error) {
-      throw explained(error)
-    }
+  connections(): Promise<Sql> {
+    return this.#required(({ sql }) => sql)
   }
 
   /** Its address, which the embedded one has once it is up. */
@@ -99,9 +97,13 @@ export class ClientDatabase {
   }
 
   /** Fetches until nothing is left to claim. Away is an error that says so. */
-  async requireDrained(): Promise<void> {
+  requireDrained(): Promise<void> {
+    return this.#required(({ fetcher }) => fetcher.drain())
+  }
+
+  async #required<T>(work: (opened: Opened) => T | PromiseLike<T>): Promise<T> {
     try {
-      await (await this.#open()).fetcher.drain()
+      return await work(await this.#open())
     } catch (error) {
       throw explained(error)
     }

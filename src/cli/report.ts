@@ -1,5 +1,6 @@
 import { inspect, styleText } from 'node:util'
 import { CommanderError } from 'commander'
+import { messageOf } from '../message_of.ts'
 import type { Context } from './context.ts'
 import { Interruption } from './interruption.ts'
 import { tell } from './output.ts'
@@ -35,15 +36,11 @@ async function harmless(text: string, context: Context): Promise<string> {
 
 async function sentenceOf(error: unknown): Promise<string> {
   const { PgfigiError } = await import('../errors/pgfigi_error.ts')
-  const { codeOf, explained } = await import('../database/faults.ts')
+  const { explained } = await import('../database/faults.ts')
   const { DeadlineError } = await import('../errors/deadline_error.ts')
   if (error instanceof DeadlineError)
     return `The database cannot be reached, or is busy: ${error.message}. Check DATABASE_URL, and that the server runs; pg_stat_activity shows what it does.`
   const known = explained(error)
   if (known instanceof PgfigiError) return known.message
-  if (codeOf(error) === 'ERR_INVALID_URL') {
-    return 'DATABASE_URL is no URL: what has a meaning in URLs must be percent-encoded, in the password for example (@ is %40, / is %2F).'
-  }
-  const message = error instanceof Error ? error.message : String(error)
-  return `Something unexpected happened: ${message}. LOG_LEVEL=debug shows where.`
+  return `Something unexpected happened: ${messageOf(error)}. LOG_LEVEL=debug shows where.`
 }

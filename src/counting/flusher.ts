@@ -1,6 +1,7 @@
 import { within } from '../database/deadline.ts'
-import { codeOf, isAway, messageOf } from '../database/faults.ts'
+import { codeOf, isAway } from '../database/faults.ts'
 import type { Logger } from '../log.ts'
+import { messageOf } from '../message_of.ts'
 import { monotonicNow } from '../monotonic.ts'
 import type { Count, Tally } from './tally.ts'
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoServerError } from '../errors/no_server_error.ts'
-import { isAway, messageOf } from './faults.ts'
+import { messageOf } from '../message_of.ts'
+import { isAway } from './faults.ts'
 import { isWanted, probeServer, type ServerState } from './probe_server.ts'
 import { serverUrls, type WantedServer } from './server_urls.ts'
 

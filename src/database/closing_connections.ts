@@ -9,7 +9,7 @@ const closingMs = 100
  * once, on one that is just about to be closed, it forgets to write what it has gathered, for good: the next
  * connection in that place does not come about until connect_timeout, several times in a row. So as long as connections are being
  * closed, queries are handed to the driver at the beginning of a turn, when what it gathers is written before anything closes.
- * `open` makes the pool with the `onclose` that it is given, to be called whenever connections close or are about to.
+ * `open` makes the pool with the `onclose` that it is given.
  */
 export function outliveClosing(open: (onclose: () => void) => Sql): Sql {
   let closingUntil = Number.NEGATIVE_INFINITY

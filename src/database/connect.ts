@@ -1,9 +1,9 @@
 import postgres from 'postgres'
-import { arrayTypes } from './array_types.ts'
 import { choiceOf } from './choose_server.ts'
 import { outliveClosing } from './closing_connections.ts'
-import { addressOf, serverUrls } from './server_urls.ts'
-import { type DriverAddress, Sockets } from './sockets.ts'
+import { driverOptions } from './driver_options.ts'
+import { serverUrls } from './server_urls.ts'
+import { Sockets } from './sockets.ts'
 
 export type Sql = postgres.Sql
 
@@ -54,11 +54,7 @@ export function pooled(url: string, options: postgres.Options<Record<string, nev
   const sql = outliveClosing((onclose) =>
     postgres(withoutApplicationName(urls[0]), {
       ...options,
-      ...addressOf(urls[0]),
-      // The driver would ask for them on each new connection, where nobody could catch that it was lost meanwhile.
-      fetch_types: false,
-      types: arrayTypes,
-      ...{ socket: (address: DriverAddress) => sockets.open(address) },
+      ...driverOptions(urls[0], sockets),
       onparameter(name, value) {
         // A primary that has become read-only, a standby that has been promoted.
         const tells =

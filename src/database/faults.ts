@@ -2,6 +2,7 @@ import { DatabaseError } from '../errors/database_error.ts'
 import { DeadlineError } from '../errors/deadline_error.ts'
 import { NoServerError } from '../errors/no_server_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
+import { messageOf } from '../message_of.ts'
 
 /** Codes of the driver and of the system for a connection that is not there, or no longer. */
 const connectionFaults = new Set([
@@ -58,12 +59,6 @@ const remedies: Readonly<Record<string, string>> = {
 export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined
-}
-
-/** What an error says; of one that stands for several (two addresses of a host) what each says. */
-export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** What a person has to mend where the database answers with this SQLSTATE, if that is known. */

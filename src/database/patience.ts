@@ -1,6 +1,7 @@
 import { DatabaseError } from '../errors/database_error.ts'
+import { messageOf } from '../message_of.ts'
 import { sleepFor } from '../waiting.ts'
-import { codeOf, explained, isAway, messageOf } from './faults.ts'
+import { codeOf, explained, isAway } from './faults.ts'
 
 export interface PatienceOptions {
   /** Told once for each time that the database is away. */

@@ -1,7 +1,8 @@
 import postgres from 'postgres'
 import { within } from './deadline.ts'
-import { addressOf, type WantedServer } from './server_urls.ts'
-import { type DriverAddress, Sockets } from './sockets.ts'
+import { driverOptions } from './driver_options.ts'
+import type { WantedServer } from './server_urls.ts'
+import { Sockets } from './sockets.ts'
 
 /** What a server says of itself. */
 export interface ServerState {
@@ -19,11 +20,9 @@ const deadlineMs = 3_000
 export async function probeServer(url: string): Promise<ServerState> {
   const sockets = new Sockets(null)
   const sql = postgres(url, {
-    ...addressOf(url),
-    ...{ socket: (address: DriverAddress) => sockets.open(address) },
+    ...driverOptions(url, sockets),
     max: 1,
     connect_timeout: deadlineMs / 1000,
-    fetch_types: false,
     prepare: false,
     onnotice: () => {},
     connection: { application_name: 'pgfigi probe' },

@@ -18,23 +18,44 @@ export interface ServerUrls {
   readonly wanted: WantedServer | undefined
 }
 
+/** A URL of one server or several, before, in and behind the list of its hosts. */
+export interface UrlParts {
+  /** Scheme, user and password, which may hold an @. */
+  readonly before: string
+  /** With their ports. */
+  readonly hosts: readonly string[]
+  readonly after: string
+}
+
 const parts = /^([^:]+:\/\/(?:[^/?#]*@)?)([^/?#@]*)(.*)$/s
+
+/** Null for what is no URL of servers. */
+export function partsOf(url: string): UrlParts | null {
+  const [, before, hosts, after] = parts.exec(url) ?? []
+  if (before === undefined || hosts === undefined || after === undefined) return null
+  return { before, hosts: hosts.split(','), after }
+}
 
 /** Takes a URL of several servers apart; one of a single server is left as it is. */
 export function serverUrls(url: string): ServerUrls {
-  const [, before = url, hosts = '', after = ''] = parts.exec(url) ?? []
+  const { before, hosts, after } = partsOf(url) ?? { before: url, hosts: [''], after: '' }
   const given = /[?&]target_session_attrs=([^&#]*)/.exec(after)?.[1]
   const wanted = given !== undefined && wantedServers.has(given) ? (given as WantedServer) : undefined
-  if (!hosts.includes(',')) return { urls: [url], wanted }
+  if (hosts.length === 1) return { urls: [url], wanted }
   const rest = after.replace(/([?&])target_session_attrs=[^&#]*&?/, '$1').replace(/[?&](?=#|$)/, '')
-  const [first = '', ...others] = hosts.split(',').map((host) => `${before}${host}${rest}`)
+  const [first = '', ...others] = hosts.map((host) => `${before}${host}${rest}`)
   return { urls: [first, ...others], wanted }
+}
+
+/** Where the one server of a URL listens, as the driver keeps it. */
+export function listeningAt(url: string): { host: string[]; port: number[] } {
+  const { hostname, port } = new URL(url)
+  return { host: [hostname.replace(/^\[|\]$/g, '') || 'localhost'], port: [Number(port || 5432)] }
 }
 
 /** For the driver, which takes [::1] apart at its colons. */
 export function addressOf(url: string): object {
-  const { hostname = '', port = '' } = URL.parse(url) ?? {}
-  return hostname.startsWith('[') ? { host: [hostname.slice(1, -1)], port: [Number(port || 5432)] } : {}
+  return URL.parse(url)?.hostname.startsWith('[') ? listeningAt(url) : {}
 }
 
 /** The URL of a database that is written to: of several servers the one that takes writes, where it does not say otherwise. */

@@ -1,6 +1,7 @@
 import { connect, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerChoice } from './choose_server.ts'
+import { listeningAt } from './server_urls.ts'
 
 /** Where the driver wants to connect to. */
 export interface DriverAddress {
@@ -93,9 +94,7 @@ export class Sockets {
   #turnTo(server: string, address: DriverAddress): void {
     if (this.#server !== null && this.#server !== server) this.hangUp('another server has taken its place')
     this.#server = server
-    const { hostname, port } = new URL(server)
-    address.host = [hostname.replace(/^\[|\]$/g, '') || 'localhost']
-    address.port = [Number(port || 5432)]
+    Object.assign(address, listeningAt(server))
   }
 }
 

@@ -1,15 +1,12 @@
-/** Scheme, user and password, hosts with their ports, and the rest; a password may hold an @. */
-const parts = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/
+import { partsOf } from './server_urls.ts'
 
 /** Whether postgres.js can take a text for the URL of one server or several (`a:5432,b:5433`). */
 export function isUsableUrl(text: string): boolean {
-  if (/[\s\p{Cc}]/u.test(text)) return false
-  const [, head, hosts, rest] = parts.exec(text) ?? []
-  if (head === undefined || hosts === undefined) return false
-  return (
-    isDecodable(text) &&
-    hosts.split(',').every((host) => URL.canParse(`${head}${host || 'localhost'}${rest}`))
-  )
+  if (/[\s\p{Cc}]/u.test(text) || !/^postgres(ql)?:/.test(text)) return false
+  const parts = partsOf(text)
+  if (parts === null) return false
+  const { before, hosts, after } = parts
+  return isDecodable(text) && hosts.every((host) => URL.canParse(`${before}${host || 'localhost'}${after}`))
 }
 
 function isDecodable(text: string): boolean {

@@ -1,6 +1,6 @@
 import { answered } from '../database/answered.ts'
 import type { Sql } from '../database/connect.ts'
-import { Patience } from '../database/patience.ts'
+import { Patience, type PatienceOptions } from '../database/patience.ts'
 import { recordSightings, restoreRows } from '../database/sightings.ts'
 import { ImportError } from '../errors/import_error.ts'
 import { createLanes } from '../lanes.ts'
@@ -19,17 +19,12 @@ export interface Counts {
   excluded: number
 }
 
-export interface ImporterOptions {
+/** What is under way is still finished when the signal aborts. */
+export interface ImporterOptions extends PatienceOptions {
   readonly sql: Sql
   readonly reading: ReadOptions
   /** Takes what is rejected, as it comes. */
   onRejects(rejects: readonly Reject[]): Promise<void>
-  /** Told once for each time that the database is away. */
-  onAway(sentence: string): void
-  /** Whether the database has answered already. */
-  readonly hasAnswered?: boolean
-  /** What is under way is still finished when it aborts. */
-  readonly signal?: AbortSignal | undefined
 }
 
 /** So many sightings are gathered and sorted at once: the more, the less often an identifier comes up again. */

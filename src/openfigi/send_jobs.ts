@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { OpenFigiAnswerTooLargeError } from '../errors/openfigi_answer_too_large_error.ts'
 import { OpenFigiRateLimitError } from '../errors/openfigi_rate_limit_error.ts'
+import { messageOf } from '../message_of.ts'
 import { monotonicNow } from '../monotonic.ts'
 import { sleepFor } from '../waiting.ts'
 import type { Answer } from './answer_schema.ts'
@@ -158,8 +159,4 @@ async function blockBudget(
 /** Exponential, with full jitter: what has failed together does not come again together. */
 function pauseAfter(failures: number, { baseMs, maxMs }: RetryOptions): number {
   return Math.random() * Math.min(maxMs, baseMs * 2 ** (failures - 1))
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -17,6 +17,7 @@ import { OpenFigiAuthError } from '../errors/openfigi_auth_error.ts'
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
+import { messageOf } from '../message_of.ts'
 import { monotonicNow } from '../monotonic.ts'
 import type { OpenFigi } from '../openfigi/fetch_round.ts'
 import { sleepFor } from '../waiting.ts'
@@ -328,7 +329,7 @@ export class Fetcher {
     const identifiers = claims.map((claim) => claim.identifier)
     const isClosing = this.#stop.signal.aborted
     const isDatabase = isAway(error)
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     if (!isClosing && !isDatabase) {
       logger.warn(
         { identifiers: identifiers.length, reason: message },

@@ -1,5 +1,6 @@
 import { isAway, isRefusal } from '../database/faults.ts'
 import type { Answer } from '../database/requests.ts'
+import { messageOf } from '../message_of.ts'
 import { monotonicNow } from '../monotonic.ts'
 
 interface Batch {
@@ -76,7 +77,7 @@ export class Recorder {
 
 function refused(answer: Answer, error: unknown): Answer {
   const { identifier_type, identifier_value } = answer
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   return {
     identifier_type,
     identifier_value,

@@ -1,7 +1,7 @@
 import type { Sql } from '../database/connect.ts'
 import { isAway } from '../database/faults.ts'
 import { requireApplied } from '../database/migrate_checks.ts'
-import { committedMigrations, migrationsFolder } from '../database/migrations_folder.ts'
+import type { CommittedMigration } from '../database/migrations_folder.ts'
 import { ClockError } from '../errors/clock_error.ts'
 import { DatabaseError } from '../errors/database_error.ts'
 import { PgfigiError } from '../errors/pgfigi_error.ts'
@@ -10,9 +10,9 @@ import { sleepFor } from '../waiting.ts'
 /** The crontab's jobs come by the machine's clock: a little early or late does no harm. */
 const mostClockOffsetMs = 600_000
 
-/** Throws where the schema is of another version, or the clocks differ: a worker that went on would do harm. */
-export async function requireFit(sql: Sql): Promise<void> {
-  await requireApplied(sql, await committedMigrations(migrationsFolder()))
+/** Throws where the schema is of another version than these migrations, or the clocks differ: a worker that went on would do harm. */
+export async function requireFit(sql: Sql, ours: readonly CommittedMigration[]): Promise<void> {
+  await requireApplied(sql, ours)
   const askedAt = Date.now()
   const [database] = await sql<[{ now: number }]>`
     select (extract(epoch from pg_catalog.clock_timestamp()) * 1000.0)::float8 as now`

@@ -5,6 +5,7 @@ import { choiceOf } from '../database/choose_server.ts'
 import { connect } from '../database/connect.ts'
 import { queryDeadlineMs, within } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
+import { committedMigrations, migrationsFolder } from '../database/migrations_folder.ts'
 import type { Logger } from '../log.ts'
 import { sleepFor } from '../waiting.ts'
 import { type ContextOptions, workerCounting } from './context.ts'
@@ -53,11 +54,12 @@ export async function startWorker(
   options: Pick<ContextOptions, 'leaseMs'> = {},
 ): Promise<RunningWorker> {
   const stopping = new AbortController()
+  const ours = await committedMigrations(migrationsFolder())
   await requireDirectConnection(url)
   const sql = connect(url, { max: countingConnections, applicationName: 'pgfigi counting' })
   const counting = workerCounting(sql, logger)
   const choice = choiceOf(url, 'read-write')
-  const checkFit = () => answered(sql, queryDeadlineMs, requireFit(sql))
+  const checkFit = () => answered(sql, queryDeadlineMs, requireFit(sql, ours))
   const start = async (): Promise<Started> => {
     await checkFit()
     const server = (await choice?.choose()) ?? url

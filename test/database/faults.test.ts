@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { explained, messageOf } from '../../src/database/faults.ts'
+import { explained } from '../../src/database/faults.ts'
+import { messageOf } from '../../src/message_of.ts'
 
 const test = suite('what an error of the database says')
 

@@ -7,36 +7,18 @@ import { testKey } from '../support/canaries.ts'
 import { type Child, forkProgram } from '../support/child.ts'
 import type { ClientAnswer } from '../support/client_process.ts'
 import { clockOff } from '../support/clock.ts'
-import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { requireLawful } from '../support/lawful.ts'
 import { observe, periodsOf } from '../support/mappings.ts'
-import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
+import { type WorkerStage, withWorkerStage } from '../support/worker_stage.ts'
 
 const test = suite('clocks')
 
-interface Stage {
-  readonly sim: Simulator
-  readonly sql: Sql
-  readonly url: string
-  readonly environment: Record<string, string>
-}
-
-function staged(latencyMs: number, work: (stage: Stage) => Promise<void>): Promise<void> {
+function staged(latencyMs: number, work: (stage: WorkerStage) => Promise<void>): Promise<void> {
   const universe = { unknownShare: 0, foreignShare: 0, bondShare: 0 }
-  return withSimulator({ limit: { requests: 1000, windowMs: 1000 }, latencyMs, universe }, (sim) =>
-    withDatabase(({ sql, url }) => {
-      const environment = {
-        DATABASE_URL: url,
-        OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: testKey,
-        OPENFIGI_RATE_LIMIT: '1000/1s',
-      }
-      return work({ sim, sql, url, environment })
-    }),
-  )
+  return withWorkerStage({ latencyMs, universe }, work)
 }
 
 async function jump(child: Child): Promise<void> {

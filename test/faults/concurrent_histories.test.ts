@@ -83,15 +83,8 @@ const operations: Record<string, Operation> = {
       () =>
         sql`select from public.upsert_mapping(${typeOf(value)}, ${value}, ${ticker}, ${when(instant)}::text::timestamptz, figi => ${figi})`,
     )
-    history.writes.push({
-      kind: 'observe',
-      value,
-      start: from,
-      end: to,
-      at: { from: instant, to: instant },
-      ticker,
-      figi,
-    })
+    const at = { from: instant, to: instant }
+    history.writes.push({ kind: 'observe', value, start: from, end: to, at, ticker, figi })
   },
   async upsertSet({ sql }, history, random) {
     const set = random.shuffled(written).slice(0, 3)
@@ -106,15 +99,8 @@ const operations: Record<string, Operation> = {
     )
     for (const [place, value] of set.entries()) {
       const { ticker, figi } = rows[place] as (typeof rows)[0]
-      history.writes.push({
-        kind: 'observe',
-        value,
-        start: from,
-        end: to,
-        at: { from: instant, to: instant },
-        ticker,
-        figi,
-      })
+      const at = { from: instant, to: instant }
+      history.writes.push({ kind: 'observe', value, start: from, end: to, at, ticker, figi })
     }
   },
   async recordAnswers({ sql }, history, random) {

@@ -9,6 +9,7 @@ import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { askFor, mappingCount } from '../support/mappings.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
 
@@ -29,11 +30,6 @@ const startWorker = (url: string, sim: Simulator) =>
       OPENFIGI_RATE_LIMIT: '25/1400ms',
     },
   )
-
-async function resolvedCount(sql: Sql): Promise<number> {
-  const [row] = await sql<[{ count: number }]>`select count(*)::int as count from public.security_mappings`
-  return row.count
-}
 
 /** What is known in the end, without what differs from one run to the next. */
 const rowsIn = async (sql: Sql) => [
@@ -71,7 +67,7 @@ function timesAsked(sim: Simulator, filtered: boolean): Map<string, number> {
 test('again and again: the next one resolves all that is left, to the same rows, and asks again only for what was in flight', () =>
   withSimulator({ limit: { requests: 25, windowMs: 1200 }, latencyMs: 300 }, (sim) =>
     withDatabase(async ({ sql, url }) => {
-      await sql`select from public.resolve_mappings('CUSIP', ${inputs})`
+      await askFor(sql, inputs)
       /** How many of the killed had claimed it. */
       const inFlight = new Map<string, number>()
       for (let kill = 0; kill < kills; kill += 1) {
@@ -80,7 +76,7 @@ test('again and again: the next one resolves all that is left, to the same rows,
         const enough = before + 1 + Math.floor((Math.random() * inputs.length) / 100 / (kills + 1))
         await until(
           'it is at work',
-          async () => sim.log.length > enough || (await resolvedCount(sql)) === inputs.length,
+          async () => sim.log.length > enough || (await mappingCount(sql)) === inputs.length,
         )
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 400))
         await worker.end('SIGKILL')
@@ -88,10 +84,10 @@ test('again and again: the next one resolves all that is left, to the same rows,
           select distinct identifier_value as value from figi_private.fetch_requests where claimed_by is not null`
         for (const { value } of claimed) inFlight.set(value, (inFlight.get(value) ?? 0) + 1)
       }
-      const left = inputs.length - (await resolvedCount(sql))
+      const left = inputs.length - (await mappingCount(sql))
       const killedAt = performance.now()
       await using last = await startWorker(url, sim)
-      await until('all are resolved', async () => (await resolvedCount(sql)) === inputs.length)
+      await until('all are resolved', async () => (await mappingCount(sql)) === inputs.length)
       const seconds = ((performance.now() - killedAt) / 1000).toFixed(1)
       figure(
         `${kills} kills, ${inFlight.size} identifiers in flight; the ${left} left resolved within ${seconds} s`,

@@ -10,6 +10,7 @@ import { clockOff } from '../support/clock.ts'
 import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { askFor, mappingCount } from '../support/mappings.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { startSlowProxy } from '../support/slow_proxy.ts'
 
@@ -49,22 +50,14 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
   )
 }
 
-async function ask(sql: Sql, from: number, count: number): Promise<void> {
-  const values = Array.from({ length: count }, (_, n) => makeCusip(from + n))
-  await sql`select from public.resolve_mappings('CUSIP', ${values})`
-}
-
-async function known(sql: Sql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`select count(*)::int as count from public.security_mappings`
-  return row?.count ?? 0
-}
+const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 test('is never exceeded by eight workers, one far from the database, one with a wrong clock, and two killed', () =>
   staged(async ({ sim, sql, workers, start }) => {
     const hows = ['slow', 'wrong clock'] as const
     await Promise.all(Array.from({ length: processes }, (_, n) => start(hows[n])))
     const began = performance.now()
-    await ask(sql, 0, 1200)
+    await askFor(sql, range(0, 1200))
     for (let kill = 0; kill < 2; kill += 1) {
       await sleep(6000 + Math.random() * 6000)
       // The slow one and that with the wrong clock stay.
@@ -72,9 +65,9 @@ test('is never exceeded by eight workers, one far from the database, one with a 
       await victim?.end('SIGKILL')
       await start()
     }
-    while ((await known(sql)) < 1200 && performance.now() - began < 80_000) await sleep(250)
+    while ((await mappingCount(sql)) < 1200 && performance.now() - began < 80_000) await sleep(250)
     const seconds = (performance.now() - began) / 1000
-    assert.is(await known(sql), 1200)
+    assert.is(await mappingCount(sql), 1200)
     assert.equal(sim.countByStatus()[429] ?? 0, 0)
     const most = sim.maxInWindow(allowed.windowMs)
     figure(
@@ -87,7 +80,7 @@ test('is never exceeded by eight workers, one far from the database, one with a 
 test('is shared with a tool that knows nothing of it: 429 blocks all, who go on when its window has ended', () =>
   staged(async ({ sim, sql, workers, start }) => {
     await Promise.all(Array.from({ length: 3 }, () => start()))
-    await ask(sql, 0, 500)
+    await askFor(sql, range(0, 500))
     const began = performance.now()
     const outsider = async () => {
       const response = await fetch(`${sim.url}/v3/mapping`, {
@@ -101,8 +94,8 @@ test('is shared with a tool that knows nothing of it: 429 blocks all, who go on 
       await Promise.all([outsider(), outsider()])
       await sleep(300)
     }
-    while ((await known(sql)) < 500 && performance.now() - began < 60_000) await sleep(250)
-    assert.is(await known(sql), 500)
+    while ((await mappingCount(sql)) < 500 && performance.now() - began < 60_000) await sleep(250)
+    assert.is(await mappingCount(sql), 500)
     // The server's own windows: each begins with the first request after the last one.
     let window = { start: Number.NEGATIVE_INFINITY, refusedAt: 0 }
     let refused = 0

@@ -1,6 +1,5 @@
 // takes minutes: whole versions of pgfigi are copied, and many commands run
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Sql } from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Installation, jsonLines, type Running, run, start, withInstallation } from '../cli/pgfigi.ts'
@@ -8,6 +7,7 @@ import { amount } from '../support/at_length.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { requireLawful } from '../support/lawful.ts'
+import { askFor, mappingCount } from '../support/mappings.ts'
 import { withNextVersion } from '../support/next_version.ts'
 import { until } from '../support/until.ts'
 
@@ -59,15 +59,7 @@ async function worker({ env, running }: Stage, main?: string): Promise<Running> 
   return started
 }
 
-async function ask(sql: Sql, from: number, count: number): Promise<void> {
-  const values = Array.from({ length: count }, (_, n) => makeCusip(from + n))
-  await sql`select from public.resolve_mappings('CUSIP', ${values})`
-}
-
-async function known(sql: Sql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`select count(*)::int as count from public.security_mappings`
-  return row?.count ?? 0
-}
+const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 test('to a newer schema, the workers stop and say why, refuse to start, and the newer one fetches what they left', () =>
   staged(async (stage) => {
@@ -84,11 +76,11 @@ test('to a newer schema, the workers stop and say why, refuse to start, and the 
       const asking = new AbortController()
       const load = (async () => {
         for (; !asking.signal.aborted; asked += 20) {
-          await ask(sql, asked, 20)
+          await askFor(sql, range(asked, 20))
           await sleep(20)
         }
       })()
-      await until('some are known', async () => (await known(sql)) > 50)
+      await until('some are known', async () => (await mappingCount(sql)) > 50)
       const upAt = performance.now()
       const up = await run(['migrate', 'up'], { env, main })
       assert.is(up.code, 0, up.stderr)
@@ -123,7 +115,7 @@ test('to a newer schema, the workers stop and say why, refuse to start, and the 
         'nothing is asked for',
         async () => (await sql`select from figi_private.fetch_requests`).length === 0,
       )
-      assert.is(await known(sql), asked)
+      assert.is(await mappingCount(sql), asked)
       await requireLawful(sql)
 
       const down = await run(['migrate', 'down', '--force'], { env, main })
@@ -139,10 +131,10 @@ test('that takes from the workers what they call: they stop all the same, and no
     const { sql, env } = stage
     await withNextVersion(next, async (main) => {
       const old = await worker(stage)
-      await ask(sql, 0, 400)
-      await until('some are known', async () => (await known(sql)) > 0)
+      await askFor(sql, range(0, 400))
+      await until('some are known', async () => (await mappingCount(sql)) > 0)
       assert.is((await run(['migrate', 'up'], { env, main })).code, 0)
-      await ask(sql, 400, 100)
+      await askFor(sql, range(400, 100))
       const { code, stderr } = await old.ended
       assert.is(code, 1, stderr)
       assert.match(stderr, newer)
@@ -150,7 +142,7 @@ test('that takes from the workers what they call: they stop all the same, and no
         select count(distinct identifier_value)::int as left
         from figi_private.fetch_requests
         where gave_up_at is null`
-      assert.is((row?.left ?? 0) + (await known(sql)), 500)
+      assert.is((row?.left ?? 0) + (await mappingCount(sql)), 500)
       await requireLawful(sql)
     })
   }))

@@ -7,6 +7,7 @@ import { type Installation, type Running, start, withInstallation } from '../cli
 import { amount, isAtLength } from '../support/at_length.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { askFor, mappingCount } from '../support/mappings.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -15,14 +16,6 @@ const test = suite('a worker that is stopped by SIGTERM')
 const inputs = Array.from({ length: 1200 }, (_, n) => makeCusip(n))
 const limit = { limit: { requests: 25, windowMs: 1200 }, latencyMs: 300 }
 const longestSeconds = 30
-
-const askFor = (sql: Sql, values: readonly string[]) =>
-  sql`select from public.resolve_mappings('CUSIP', ${values as string[]})`
-
-async function resolvedCount(sql: Sql): Promise<number> {
-  const [row] = await sql<[{ count: number }]>`select count(*)::int as count from public.security_mappings`
-  return row.count
-}
 
 /** How many wait, how many of these somebody has claimed, and how many are put off. */
 async function queueIn(sql: Sql): Promise<{ waiting: number; claimed: number; delayed: number }> {
@@ -70,19 +63,19 @@ for (const args of [['worker'], ['start', '--no-page']]) {
   test(`pgfigi ${args[0]}: what is under way is recorded, the rest given back, nothing lost and nothing asked twice`, () =>
     withWorker(args, async ({ sql, openfigi, worker, env }) => {
       await askFor(sql, inputs)
-      await until('some are resolved', async () => (await resolvedCount(sql)) > 100 + Math.random() * 400)
+      await until('some are resolved', async () => (await mappingCount(sql)) > 100 + Math.random() * 400)
       const { code, seconds } = await stop(worker)
       assert.is(code, 0)
       figure(`pgfigi ${args[0]} ended after ${seconds.toFixed(1)} s`)
       const { waiting, claimed } = await queueIn(sql)
       assert.is(claimed, 0)
-      assert.is(waiting + (await resolvedCount(sql)), inputs.length, 'each is resolved or waits')
+      assert.is(waiting + (await mappingCount(sql)), inputs.length, 'each is resolved or waits')
       assert.is((await sql`select from figi_private.processes`).length, 0)
 
       if (args[0] === 'start') return
       const next = start(['refresh', '--wait'], { env: { ...env, OPENFIGI_RATE_LIMIT: '25/1400ms' } })
       assert.is((await next.ended).code, 0)
-      assert.is(await resolvedCount(sql), inputs.length)
+      assert.is(await mappingCount(sql), inputs.length)
       const asked = openfigi.filteredRequests().flatMap(({ jobs }) => jobs.map(({ idValue }) => idValue))
       assert.is(asked.length, new Set(asked).size, 'what was under way has been recorded')
     }))
@@ -126,7 +119,7 @@ for (const how of ['refuses connections', ...(isAtLength ? ['swallows everything
         figure(`with a database that ${how} ended after ${seconds.toFixed(1)} s`)
         proxy.unblock()
         const { waiting } = await queueIn(sql)
-        assert.ok(waiting + (await resolvedCount(sql)) >= inputs.length)
+        assert.ok(waiting + (await mappingCount(sql)) >= inputs.length)
       } finally {
         worker.child.kill('SIGKILL')
       }

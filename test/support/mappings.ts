@@ -69,6 +69,17 @@ export async function periodsOf(sql: Sql, type: string, value: string): Promise<
   return rows.map((row) => ({ ...row }))
 }
 
+/** Looks CUSIPs up as analysts do, who have what is missing requested. */
+export async function askFor(sql: Sql, values: readonly string[]): Promise<void> {
+  await sql`select from public.resolve_mappings('CUSIP', ${values as string[]})`
+}
+
+/** How many rows there are, current and past. */
+export async function mappingCount(sql: Sql): Promise<number> {
+  const [row] = await sql<[{ count: number }]>`select count(*)::int as count from public.security_mappings`
+  return row.count
+}
+
 /** How many requests for this identifier wait. */
 export async function requestsFor(sql: Sql, type: string, value: string): Promise<number> {
   const [row] = await sql<[{ count: number }]>`

@@ -12,39 +12,21 @@ import { startWorker } from '../../src/worker/run.ts'
 import { workerSettings } from '../../src/worker/settings.ts'
 import fetchMappings from '../../tasks/fetch_mappings.ts'
 import refreshStaleMappings from '../../tasks/refresh_stale_mappings.ts'
-import { testKey } from '../support/canaries.ts'
 import { spawnCommand } from '../support/child.ts'
 import { packageRoot } from '../support/cluster.ts'
-import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe, resolve } from '../support/mappings.ts'
-import { knownSecurities, type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
+import { knownSecurities } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
+import { type WorkerStage, withWorkerStage } from '../support/worker_stage.ts'
 
 const test = suite('the worker')
 const quiet = new Logger(() => () => {})
 const { apple, bond, ibm } = knownSecurities
 const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
-interface Stage {
-  readonly sim: Simulator
-  readonly sql: Sql
-  readonly url: string
-  readonly environment: Record<string, string>
-}
-
-function staged(work: (stage: Stage) => Promise<void>, latencyMs = 300): Promise<void> {
-  return withSimulator({ limit: { requests: 1000, windowMs: 1000 }, latencyMs }, (sim) =>
-    withDatabase(({ sql, url }) => {
-      const environment = {
-        DATABASE_URL: url,
-        OPENFIGI_API_URL: sim.url,
-        OPENFIGI_API_KEY: testKey,
-        OPENFIGI_RATE_LIMIT: '1000/1s',
-      }
-      return work({ sim, sql, url, environment })
-    }),
-  )
+function staged(work: (stage: WorkerStage) => Promise<void>, latencyMs = 300): Promise<void> {
+  return withWorkerStage({ latencyMs }, work)
 }
 
 const statusOf = async (sql: Sql, value: string) => (await resolve(sql, 'CUSIP', value)).status
@@ -153,7 +135,7 @@ test('runs under plain graphile-worker, too, and ends at SIGTERM', () =>
   }))
 
 /** Runs the jobs that wait, by our tasks, in this process. */
-async function runJobs({ url, environment }: Stage, more: Record<string, string> = {}): Promise<void> {
+async function runJobs({ url, environment }: WorkerStage, more: Record<string, string> = {}): Promise<void> {
   const config = parseConfig({ ...environment, ...more })
   const context = openWorkerContext(config, url, silentLogger)
   try {
