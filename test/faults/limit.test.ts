@@ -40,7 +40,8 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
           OPENFIGI_API_KEY: testKey,
           OPENFIGI_JOBS_PER_REQUEST: '10',
           PGFIGI_MAX_CONNECTIONS: '4',
-          ...(how === 'wrong clock' ? clockOff({ offsetMs: 3_600_000 }) : {}),
+          // A worker whose clock is ten minutes off or more does not start.
+          ...(how === 'wrong clock' ? clockOff({ offsetMs: 540_000 }) : {}),
         }
         workers.push(stack.use(await forkProgram('worker_process.ts', { leaseMs: 6000 }, environment)))
         if (how === 'slow') slow.delay(1500)
