@@ -71,11 +71,9 @@ test('of any other type are not sent by pgfigi: the driver does not know them', 
   for await (const file of glob('{src,tasks}/**/*.ts', { cwd: packageRoot })) {
     const source = await readFile(join(packageRoot, file), 'utf8')
     for (const [cast] of source.matchAll(/\}::(?!text\[\])\w[\w ]*\[\]/g)) others.push(`${file}: ${cast}`)
-    const isAsking =
-      /^import postgres\b/m.test(source) &&
-      /\bpostgres\(/.test(source) &&
-      !source.includes('fetch_types: false')
-    if (isAsking) others.push(`${file}: lets the driver ask for types`)
+    const connects = /^import postgres\b/m.test(source) && /\bpostgres\(/.test(source)
+    if (connects && !source.includes('...driverOptions('))
+      others.push(`${file}: connects without driverOptions, which keep the driver from asking for types`)
   }
   assert.equal(others, [])
 })
