@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { identify, normalizeIdentifier } from '../../src/identifiers.ts'
 import { withClients } from '../support/client_stage.ts'
+import fc from '../support/fast_check.ts'
 import { makeCins, makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 
 const test = suite('whatever is asked for')

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { connect, type Sql } from '../../src/database/connect.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { withDatabase } from '../support/database.ts'
+import fc from '../support/fast_check.ts'
 
 const test = suite('arrays')
 

@@ -1,9 +1,9 @@
 import { stringify } from 'csv-stringify/sync'
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { addedColumns } from '../../src/enrich/added_columns.ts'
 import type { HoldingRow, Holdings } from '../../src/holdings/holdings.ts'
+import fc from '../support/fast_check.ts'
 
 const holdings = (format: 'table' | 'jsonl', names: string[], delimiter = ','): Holdings => ({
   ...{ name: 'h', format, delimiter, names, lineEnd: '\n', isMarked: false, hasHead: true, columns: [] },

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Distinct } from '../../src/enrich/distinct.ts'
 import { Recent } from '../../src/enrich/recent.ts'
+import fc from '../support/fast_check.ts'
 import { cusipCheckDigit, isinOf, makeCins, makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 
 const character = (alphabet: string) => fc.constantFrom(...alphabet)

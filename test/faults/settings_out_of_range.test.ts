@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OpenFIGIClient } from '../../src/client.ts'
@@ -6,6 +5,7 @@ import { configOf, optionNames } from '../../src/client_options.ts'
 import { logLevels, parseConfig, settingNames } from '../../src/config.ts'
 import { ConfigError } from '../../src/errors/config_error.ts'
 import { amount } from '../support/at_length.ts'
+import fc from '../support/fast_check.ts'
 import { figure } from '../support/figure.ts'
 
 type IsRight = (text: string) => boolean

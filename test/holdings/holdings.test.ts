@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { stringify } from 'csv-stringify/sync'
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import fc from '../support/fast_check.ts'
 import { readHoldings } from './read.ts'
 
 const [apple, appleIsin, sony, microsoftIsin] = ['037833100', 'US0378331005', '835699307', 'US5949181045']

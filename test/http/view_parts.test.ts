@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { duration, inUnit, number, percent, shortDuration } from '../../src/http/views/figures.ts'
@@ -7,6 +6,7 @@ import { markdown } from '../../src/http/views/markdown.ts'
 import { plain, shown } from '../../src/http/views/shown_text.ts'
 import { ticksBetween } from '../../src/http/views/time_axis.ts'
 import { timeline } from '../../src/http/views/timeline.ts'
+import fc from '../support/fast_check.ts'
 import { before, now, period } from '../support/page_examples.ts'
 
 const test = suite('parts of the views')

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -17,6 +16,7 @@ import {
   parseIdentifierType,
   sisters,
 } from '../../src/identifiers.ts'
+import fc from '../support/fast_check.ts'
 import { isCusip, isIsin, isinOf, makeCins, makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 
 const test = suite('identifiers')

@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse/sync'
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cellsOfLine } from '../../src/import/delimited.ts'
+import fc from '../support/fast_check.ts'
 
 /** What csv-parse makes of a line; where it says that a quote is not closed, quotes are characters. */
 function expected(line: string, delimiter: string): string[] {

@@ -1,9 +1,9 @@
 import { stringify } from 'csv-stringify/sync'
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { recordsOf } from '../../src/import/delimited.ts'
 import { linesOf } from '../../src/import/lines.ts'
+import fc from '../support/fast_check.ts'
 import { readContent } from './reading.ts'
 
 const [apple, appleIsin, sony] = ['037833100', 'US0378331005', '835699307']

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OpenFigiResponseError } from '../../src/errors/openfigi_response_error.ts'
 import { readAnswers } from '../../src/openfigi/answer_schema.ts'
+import fc from '../support/fast_check.ts'
 import { listing } from '../support/listings.ts'
 
 const readOne = (element: unknown, secret?: string) => readAnswers([element], 1, secret)[0]

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createInProcessBudget } from '../../src/openfigi/budget.ts'
 import { orAborted } from '../../src/waiting.ts'
+import fc from '../support/fast_check.ts'
 
 /** A clock that only moves when told to, with sleepers that wake in order. */
 function virtualClock() {

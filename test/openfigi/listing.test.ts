@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Identifier } from '../../src/identifiers.ts'
 import { chooseListing, type Listing, mostAlternatives } from '../../src/openfigi/listing.ts'
+import fc from '../support/fast_check.ts'
 import { composite, listing, venue } from '../support/listings.ts'
 
 const apple: Identifier = { type: 'CUSIP', value: '037833100' }

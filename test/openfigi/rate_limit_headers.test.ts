@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -8,6 +7,7 @@ import {
   readRateLimit,
   retryAfterMs,
 } from '../../src/openfigi/rate_limit_headers.ts'
+import fc from '../support/fast_check.ts'
 
 const now = Date.UTC(2025, 9, 3, 11, 14, 48)
 

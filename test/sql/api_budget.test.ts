@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withDatabase, withRollback } from '../support/database.ts'
+import fc from '../support/fast_check.ts'
 import { openSession } from '../support/mappings.ts'
 
 const test = suite('the shared budget')

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as typescript from '../../src/identifiers.ts'
 import { amount } from '../support/at_length.ts'
 import { withRollback } from '../support/database.ts'
+import fc, { caseSeed } from '../support/fast_check.ts'
 import { figure } from '../support/figure.ts'
 import { confusing, oddText } from '../support/odd_identifiers.ts'
 
@@ -91,8 +91,8 @@ function inSql(sql: Sql, given: Given[]) {
 }
 
 /** Says for each column how many rows were not null, so that a caller can see that the inputs were worth the trouble. */
-async function compare(sql: Sql, amount: number): Promise<Record<keyof Answer, number>> {
-  const seedOfSample = Math.floor(Math.random() * 2 ** 31)
+async function compare(sql: Sql, amount: number, round = 0): Promise<Record<keyof Answer, number>> {
+  const seedOfSample = caseSeed + round
   const inputs = given(amount, seedOfSample)
   const answers = await inSql(sql, inputs)
   assert.is(answers.length, inputs.length)
@@ -111,7 +111,7 @@ test('SQL and TypeScript agree on texts good, damaged and strange', async () => 
   await withRollback(async (sql) => {
     const rounds = amount(1, 12)
     const found = await compare(sql, 24_000)
-    for (let round = 1; round < rounds; round += 1) await compare(sql, 24_000)
+    for (let round = 1; round < rounds; round += 1) await compare(sql, 24_000, round)
     figure(`${(24_000 * rounds).toLocaleString('en-US')} texts in SQL and TypeScript`)
     for (const [column, count] of Object.entries(found)) assert.ok(count > 200, `${column}: only ${count}`)
   })

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withRollback } from '../support/database.ts'
+import fc from '../support/fast_check.ts'
 import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 import { observe } from '../support/mappings.ts'
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withDatabase, withRollback } from '../support/database.ts'
+import fc from '../support/fast_check.ts'
 import { derivedHistory, type SightedDays, type Standing } from '../support/history_model.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { failureOf, observe, openSession, periodsOf, resolve } from '../support/mappings.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from './fast_check.ts'
 import { cusipCheckDigit, isinOf, makeCins, makeCusip, makeIsin } from './identifiers_maker.ts'
 
 /** Characters that one of two implementations might take for another: blanks, hyphens, digits and letters that are none. */

@@ -1,5 +1,5 @@
 /** JSON of any shape that is close enough to an answer of OpenFIGI to be mistaken for one. */
-import fc from 'fast-check'
+import fc from './fast_check.ts'
 
 /** What means something, and what might be taken for it. */
 export const oddWords = fc.constantFrom(
