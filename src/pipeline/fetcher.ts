@@ -1,30 +1,18 @@
-import { type Counting, countsNothing } from '../counting/tally.ts'
+import type { Counting } from '../counting/tally.ts'
 import { answered } from '../database/answered.ts'
 import type { Sql } from '../database/connect.ts'
 import { queryDeadlineMs } from '../database/deadline.ts'
 import { explained, isAway } from '../database/faults.ts'
-import {
-  type Answer,
-  type Claim,
-  claimRequests,
-  nextClaimInMs,
-  pendingOf,
-  recordAnswers,
-  releaseClaims,
-  renewClaims,
-} from '../database/requests.ts'
+import { type Answer, claimRequests, nextClaimInMs, pendingOf, renewClaims } from '../database/requests.ts'
 import { OpenFigiAuthError } from '../errors/openfigi_auth_error.ts'
 import { OpenFigiUnavailableError } from '../errors/openfigi_unavailable_error.ts'
 import type { Identifier } from '../identifiers.ts'
 import type { Logger } from '../log.ts'
-import { messageOf } from '../message_of.ts'
-import { monotonicNow } from '../monotonic.ts'
 import type { OpenFigi } from '../openfigi/fetch_round.ts'
 import { sleepFor } from '../waiting.ts'
-import { answerOf, countAnswers } from './answers.ts'
 import type { Gate } from './gate.ts'
 import { Leases } from './leases.ts'
-import { Recorder } from './recorder.ts'
+import { type Batch, Rounds } from './rounds.ts'
 import { type Fetched, keyOf, Wanted } from './wanted.ts'
 
 export interface FetcherOptions {
@@ -47,21 +35,11 @@ export interface FetcherOptions {
 const shortestPollMs = 50
 const longestPollMs = 250
 
-/** So long what OpenFIGI answered is kept where the database is away; after that it is fetched again. */
-const longestRecordMs = 600_000
-const longestRecordPauseMs = 2_000
-
 /** Claimed together where so many slots are open; the next look at the queue is never far. */
 const requestsAtOnce = 10
 
 /** Full requests that are claimed before their slots open, so that they go in the very moment. */
 const requestsAhead = 2
-
-/** Claims that travel in one request. */
-interface Batch {
-  readonly claimant: string
-  readonly claims: readonly Claim[]
-}
 
 /** Enough for ten requests; the rest has its turn when these are claimed. */
 const wantedAtOnce = 1000
@@ -74,7 +52,7 @@ export class Fetcher {
   readonly #options: FetcherOptions
   readonly #leaseMs: number
   readonly #leases: Leases
-  readonly #recorder: Recorder
+  readonly #rounds: Rounds
   readonly #wanted = new Wanted()
   readonly #underWay = new Set<Promise<void>>()
   readonly #claimed = new Map<string, Identifier>()
@@ -87,7 +65,13 @@ export class Fetcher {
 
   constructor(options: FetcherOptions) {
     this.#options = options
-    this.#recorder = new Recorder((answers, ageMs) => this.#query(recordAnswers(options.sql, answers, ageMs)))
+    this.#rounds = new Rounds({
+      ...options,
+      query: (query) => this.#query(query),
+      signal: this.#stop.signal,
+      onAnswered: (identifier, answer) => this.#wanted.settle(identifier, answer),
+      onFailed: (identifiers, error) => this.#fail(identifiers, error),
+    })
     this.#leaseMs = options.leaseMs ?? 30_000
     this.#leases = new Leases({ leaseMs: this.#leaseMs, renew: (claimants) => this.#renew(claimants) })
   }
@@ -178,9 +162,7 @@ export class Fetcher {
         pollMs = Math.min(pollMs * 2, longestPollMs)
       }
     } catch (error) {
-      this.#wanted.failAll(error)
-      this.#drain?.reject(error)
-      this.#drain = null
+      this.#failAll(error)
     }
   }
 
@@ -251,7 +233,8 @@ export class Fetcher {
 
   #send(batch: Batch): void {
     this.#leases.hold(batch.claimant)
-    const request = this.#fetchAndRecord(batch)
+    const request = this.#rounds
+      .run(batch)
       .catch((error) => {
         const { logger } = this.#options
         if (isAway(error)) {
@@ -272,86 +255,19 @@ export class Fetcher {
     this.#underWay.add(request)
   }
 
-  async #fetchAndRecord({ claimant, claims }: Batch): Promise<void> {
-    const { openfigi } = this.#options
-    let outcomes: Awaited<ReturnType<OpenFigi['fetchRound']>>
-    try {
-      outcomes = await openfigi.fetchRound(claims)
-    } catch (error) {
-      await this.#giveBack({ claimant, claims }, error)
-      return
-    }
-    const answers: Answer[] = []
-    let askedAt = monotonicNow()
-    const failed = new Map<Error, Claim[]>()
-    for (const [place, outcome] of outcomes.entries()) {
-      const claim = claims[place] as Claim
-      if (outcome.kind === 'failed') failed.set(outcome.error, [...(failed.get(outcome.error) ?? []), claim])
-      else answers.push(answerOf(claim.identifier, outcome))
-      if ('askedAt' in outcome) askedAt = Math.min(askedAt, outcome.askedAt)
-    }
-    countAnswers(this.#options.counting ?? countsNothing, answers)
-    for (const [error, claims] of failed) await this.#giveBack({ claimant, claims }, error)
-    if (answers.length > 0) await this.#record(answers, askedAt)
-    for (const answer of answers) {
-      if (answer.outcome === 'unfiltered') continue
-      this.#wanted.settle({ type: answer.identifier_type, value: answer.identifier_value }, answer)
-    }
-  }
-
-  /** Writes a whole answer: as soon as the database is back, where it is away; at the end only once more. */
-  async #record(answers: readonly Answer[], askedAt: number): Promise<void> {
-    const { logger, onUnrecorded } = this.#options
-    for (let attempt = 1; ; attempt += 1) {
-      const isLast = this.#stop.signal.aborted || monotonicNow() - askedAt > longestRecordMs
-      try {
-        await this.#recorder.record(answers, askedAt)
-        return
-      } catch (error) {
-        if (!isAway(error)) throw error
-        if (onUnrecorded) {
-          onUnrecorded(answers, askedAt)
-          return
-        }
-        if (isLast) throw error
-        if (attempt === 1)
-          logger.warn(
-            { err: error },
-            'The database is away; the answer is kept and written as soon as it is back',
-          )
-        await sleepFor(Math.min(2 ** attempt * 250, longestRecordPauseMs), this.#stop.signal).catch(() => {})
-      }
-    }
-  }
-
-  async #giveBack({ claimant, claims }: Batch, error: unknown): Promise<void> {
-    const { sql, logger } = this.#options
-    const identifiers = claims.map((claim) => claim.identifier)
-    const isClosing = this.#stop.signal.aborted
-    const isDatabase = isAway(error)
-    const message = messageOf(error)
-    if (!isClosing && !isDatabase) {
-      logger.warn(
-        { identifiers: identifiers.length, reason: message },
-        'OpenFIGI could not be asked; trying again later',
-      )
-    }
-    const pauseMs = error instanceof OpenFigiUnavailableError ? error.retryAfterMs : 250
+  /** Tells whoever waits for these, or everybody where OpenFIGI answers nothing now; the next claim waits a while. */
+  #fail(identifiers: readonly Identifier[], error: unknown): void {
+    const isUnavailable = error instanceof OpenFigiUnavailableError
+    const pauseMs = isUnavailable ? error.retryAfterMs : 250
     this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + pauseMs)
-    const stopsEverything = error instanceof OpenFigiUnavailableError || error instanceof OpenFigiAuthError
-    if (stopsEverything) this.#wanted.failAll(error)
+    if (isUnavailable || error instanceof OpenFigiAuthError) this.#failAll(error)
     else for (const identifier of identifiers) this.#wanted.fail(identifier, error)
-    if (stopsEverything) {
-      this.#drain?.reject(error)
-      this.#drain = null
-    }
-    const reason = isClosing || isDatabase ? null : message
-    await this.#query(releaseClaims(sql, claimant, identifiers, reason)).catch((fault) =>
-      logger[isAway(fault) ? 'debug' : 'warn'](
-        { err: fault },
-        'Claims could not be given back; their lease will run out',
-      ),
-    )
+  }
+
+  #failAll(error: unknown): void {
+    this.#wanted.failAll(error)
+    this.#drain?.reject(error)
+    this.#drain = null
   }
 
   async #renew(claimants: readonly string[]): Promise<void> {
