@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { choiceOf } from './choose_server.ts'
-import { outliveClosing } from './closing_connections.ts'
+import { Closing, outliveClosing } from './closing_connections.ts'
 import { driverOptions } from './driver_options.ts'
 import { serverUrls } from './server_urls.ts'
 import { Sockets } from './sockets.ts'
@@ -49,26 +49,26 @@ export function connect(url: string, options: ConnectOptions = {}): Sql {
 /** The driver's pool, with the sockets of our own making. */
 export function pooled(url: string, options: postgres.Options<Record<string, never>>): Sql {
   const { urls, wanted } = serverUrls(url)
-  const sockets = new Sockets(choiceOf(url))
   const isOthersNow = { 'read-write': 'on', primary: 'on', standby: 'off' }[String(wanted)]
-  const sql = outliveClosing((onclose) =>
-    postgres(withoutApplicationName(urls[0]), {
-      ...options,
-      ...driverOptions(urls[0], sockets),
-      onparameter(name, value) {
-        // A primary that has become read-only, a standby that has been promoted.
-        const tells =
-          wanted === 'read-write' ? /^(in_hot_standby|default_transaction_read_only)$/ : /^in_hot_standby$/
-        if (urls.length > 1 && value === isOthersNow && tells.test(name))
-          sockets.hangUp(`${name} is ${value} now`)
-        options.onparameter?.(name, value)
-      },
-      onclose(connection) {
-        onclose()
-        options.onclose?.(connection)
-      },
-    }),
-  )
+  const closing = new Closing()
+  const sockets = new Sockets(choiceOf(url), () => closing.begins())
+  const pool = postgres(withoutApplicationName(urls[0]), {
+    ...options,
+    ...driverOptions(urls[0], sockets),
+    onparameter(name, value) {
+      // A primary that has become read-only, a standby that has been promoted.
+      const tells =
+        wanted === 'read-write' ? /^(in_hot_standby|default_transaction_read_only)$/ : /^in_hot_standby$/
+      if (urls.length > 1 && value === isOthersNow && tells.test(name))
+        sockets.hangUp(`${name} is ${value} now`)
+      options.onparameter?.(name, value)
+    },
+    onclose(connection) {
+      closing.begins()
+      options.onclose?.(connection)
+    },
+  })
+  const sql = outliveClosing(pool, closing)
   const end = sql.end
   sql.end = async (how) => {
     await Promise.race([end(how), sockets.areGone()])

@@ -18,7 +18,7 @@ const deadlineMs = 3_000
 
 /** Asks a server what it is, on a connection of its own. Rejects where it cannot be reached. */
 export async function probeServer(url: string): Promise<ServerState> {
-  const sockets = new Sockets(null)
+  const sockets = new Sockets(null, () => {})
   const sql = postgres(url, {
     ...driverOptions(url, sockets),
     max: 1,

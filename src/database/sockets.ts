@@ -1,6 +1,6 @@
-import { connect, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerChoice } from './choose_server.ts'
+import { DriverSocket } from './driver_socket.ts'
 import { listeningAt } from './server_urls.ts'
 
 /** Where the driver wants to connect to. */
@@ -22,17 +22,20 @@ const looksForNone = 10
  */
 export class Sockets {
   readonly #choice: ServerChoice | null
-  readonly #open = new Set<Socket>()
+  readonly #onLost: () => void
+  readonly #open = new Set<DriverSocket>()
   #server: string | null = null
   #beginning = 0
   #isEnded = false
 
-  constructor(choice: ServerChoice | null) {
+  /** `onLost` is called as soon as it is known of one that it is about to close. */
+  constructor(choice: ServerChoice | null, onLost: () => void) {
     this.#choice = choice
+    this.#onLost = onLost
   }
 
   /** A socket that connects, or that fails with the reason; never rejects, which would cost the driver the connection for good. */
-  async open(address: DriverAddress): Promise<Socket> {
+  async open(address: DriverAddress): Promise<DriverSocket> {
     let failure: Error | null = null
     this.#forgetClosed()
     this.#beginning += 1
@@ -44,19 +47,20 @@ export class Sockets {
       this.#beginning -= 1
     }
     if (this.#isEnded) failure ??= lost('its pool has been closed')
+    const socket = new DriverSocket(this.#onLost)
     if (failure) {
-      const socket = new Socket()
       setImmediate(() => socket.destroy(failure))
       return socket
     }
     const [host = 'localhost'] = address.host
     const [port = 5432] = address.port
-    const socket = address.path ? connect(address.path) : connect(port, host)
+    if (address.path) socket.connect(address.path)
+    else socket.connect(port, host)
     // The driver reads them for certificates and for messages.
     Object.assign(socket, { host, port })
     this.#open.add(socket)
     // Else the driver connects anew without a pause and without an end, as where a balancer takes connections for a server that is
-    // down. One that has been in use is left to the driver, which can lose what it is about to write where an error comes first.
+    // down.
     socket.once('end', () => {
       if (socket.bytesRead === 0) socket.destroy(lost('the server has ended it'))
     })

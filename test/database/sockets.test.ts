@@ -20,7 +20,7 @@ async function listening(host: string): Promise<{ server: Server; port: number }
 test('are gone once they are closed, even where the driver has taken all listeners off, as for TLS', async () => {
   const place = await listening('127.0.0.1')
   assert.ok(place)
-  const sockets = new Sockets(null)
+  const sockets = new Sockets(null, () => {})
   const socket = await sockets.open({ host: ['127.0.0.1'], port: [place.port] })
   await new Promise((resolve) => socket.once('connect', resolve))
   socket.removeAllListeners()

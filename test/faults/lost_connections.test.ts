@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { changesSince } from '../../src/database/changes.ts'
-import { connect, type Sql } from '../../src/database/connect.ts'
+import { connect, hangUp, type Sql } from '../../src/database/connect.ts'
+import { within } from '../../src/database/deadline.ts'
 import { codeOf, isAway } from '../../src/database/faults.ts'
 import { transaction } from '../../src/database/transaction.ts'
 import { rowsOfQuery } from '../../src/database/user_query.ts'
@@ -79,6 +80,22 @@ test('while they come about: the query is told, and nothing else happens', () =>
         proxy.cut()
         await Promise.all(asked)
       })
+    }
+  }))
+
+test('given up in the moment in which a query ends: the next one is told, or answered on a new connection', () =>
+  withDatabase(async ({ url }) => {
+    for (let round = 0; round < amount(3, 30); round += 1) {
+      const pool = connect(url, {
+        max: 1,
+        onParameter: (_, value) => value === 'pgfigi elsewhere' && hangUp(pool),
+      })
+      await pool`select 1`
+      await pool`select set_config('application_name', 'pgfigi elsewhere', false)`
+      const told = await within(3000, 'The database', fromLostOn(pool`select 1`))
+      assert.ok([null, 'CONNECTION_CLOSED'].includes(told ?? null), String(told))
+      assert.equal([...(await within(3000, 'The database', pool`select 1 as one`))], [{ one: 1 }])
+      await pool.end({ timeout: 1 })
     }
   }))
 
