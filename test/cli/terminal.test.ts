@@ -14,11 +14,12 @@ import { run, withInstallation } from './pgfigi.ts'
 
 const script = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
 
-/** What a command writes to a terminal; `script` gives it one, with what is typed. */
+/** What a command writes to a terminal; `script` gives it one, with what is typed, once it has written something. */
 async function onTerminal(
   args: string,
   env: Record<string, string>,
   typed = '',
+  after = /^/,
 ): Promise<{ code: number | null; output: string }> {
   const command = `stty cols 120 rows 40; ${process.execPath} ${join(packageRoot, 'src/cli/main.ts')} ${args}`
   const child = spawn('script', ['-qec', command, '/dev/null'], {
@@ -26,10 +27,14 @@ async function onTerminal(
     env: { ...cleanEnvironment(env), TERM: 'xterm-256color', CI: undefined },
     stdio: ['pipe', 'pipe', 'ignore'],
   })
-  child.stdin.end(typed)
   let output = ''
+  const type = () => {
+    if (!child.stdin.writableEnded && after.test(output)) child.stdin.end(typed)
+  }
+  type()
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     output += chunk
+    type()
   })
   const [code] = await once(child, 'close')
   return { code, output: output.replaceAll('\r', '') }
@@ -105,6 +110,27 @@ test('enrich shows how long the limit takes for what is still to be fetched', as
       assert.is(code, 0)
       assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
       assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
+    }),
+  )
+})
+
+test('Ctrl-C on a terminal ends a command in the middle, and leaves the line as it was', async () => {
+  if (skipped()) return
+  await withInstallation(({ env }) =>
+    withFolder(async (folder) => {
+      const file = join(folder, 'holdings.txt')
+      await writeFile(file, Array.from({ length: 1000 }, (_, n) => makeCusip(n)).join('\n'))
+      const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/1500ms' }
+      const { output } = await onTerminal(
+        `enrich ${file} -o ${file}.out; echo status $?`,
+        slow,
+        '\x03',
+        / to fetch/,
+      )
+      const [bar = '', rest] = output.split('^C')
+      assert.match(bar, '\x1b[?7l', 'lines are not broken while there is a bar')
+      assert.ok(rest?.includes('\x1b[?7h'), 'and are again')
+      assert.match(stripVTControlCharacters(rest), /^(Stopping: .*\n)?status 130\n$/)
     }),
   )
 })

@@ -12,7 +12,7 @@ import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { askFor, mappingCount } from '../support/mappings.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
-import { startSlowProxy } from '../support/slow_proxy.ts'
+import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 
 const test = suite('the limit of OpenFIGI at its real length')
 
@@ -31,11 +31,11 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
   await withSimulator({ limit: allowed, latencyMs: 150 }, (sim) =>
     withDatabase(async ({ sql, url }) => {
       await using stack = new AsyncDisposableStack()
-      const slow = stack.use(await startSlowProxy(url))
+      const slow = stack.use(await startDatabaseProxy(url))
       const workers: Child[] = []
       const start: Stage['start'] = async (how) => {
         const environment = {
-          DATABASE_URL: how === 'slow' ? slow.url : url,
+          DATABASE_URL: how === 'slow' ? slow.urlOf(url) : url,
           OPENFIGI_API_URL: sim.url,
           OPENFIGI_API_KEY: testKey,
           OPENFIGI_JOBS_PER_REQUEST: '10',
@@ -44,7 +44,8 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
           ...(how === 'wrong clock' ? clockOff({ offsetMs: 540_000 }) : {}),
         }
         workers.push(stack.use(await forkProgram('worker_process.ts', { leaseMs: 6000 }, environment)))
-        if (how === 'slow') slow.delay(1500)
+        if (how === 'slow')
+          for (const way of ['toServer', 'toClient'] as const) slow.disturb(way, { delayMs: 1500 })
       }
       await run({ sim, sql, workers, start })
     }),

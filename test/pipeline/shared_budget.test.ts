@@ -11,7 +11,7 @@ import { type Child, forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
-import { startSlowProxy } from '../support/slow_proxy.ts'
+import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 
 const test = suite('the budget that processes share')
 
@@ -31,10 +31,11 @@ test('holds over four processes that want as much as they can get, one on a slow
   withDatabase(async ({ url }) => {
     const limit = { capacity: 10, windowMs: 2100 }
     await using stack = new AsyncDisposableStack()
-    const slow = stack.use(await startSlowProxy(url, 700))
+    const slow = stack.use(await startDatabaseProxy(url))
+    for (const way of ['toServer', 'toClient'] as const) slow.disturb(way, { delayMs: 700 })
     const start = async (url: string) =>
       stack.use(await forkProgram('budget_process.ts', { url, name: 'shared', limit }))
-    const [slowOne, ...others] = await Promise.all([start(slow.url), start(url), start(url), start(url)])
+    const [slowOne, ...others] = await Promise.all([start(slow.urlOf(url)), start(url), start(url), start(url)])
     const take = (child: Child) => child.ask<{ times: number[] }>({ acquire: 10 })
     // The slow one first: it hears of what it has reserved when the others are about to have the next window.
     const late = take(slowOne)
