@@ -130,7 +130,7 @@ test('Ctrl-C on a terminal ends a command in the middle, and leaves the line as 
       const [bar = '', rest] = output.split('^C')
       assert.match(bar, '\x1b[?7l', 'lines are not broken while there is a bar')
       assert.ok(rest?.includes('\x1b[?7h'), 'and are again')
-      assert.match(stripVTControlCharacters(rest), /^(Stopping: .*\n)?status 130\n$/)
+      assert.match(stripVTControlCharacters(rest ?? ''), /^(Stopping: .*\n)?status 130\n$/)
     }),
   )
 })

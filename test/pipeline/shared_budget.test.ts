@@ -35,7 +35,12 @@ test('holds over four processes that want as much as they can get, one on a slow
     for (const way of ['toServer', 'toClient'] as const) slow.disturb(way, { delayMs: 700 })
     const start = async (url: string) =>
       stack.use(await forkProgram('budget_process.ts', { url, name: 'shared', limit }))
-    const [slowOne, ...others] = await Promise.all([start(slow.urlOf(url)), start(url), start(url), start(url)])
+    const [slowOne, ...others] = await Promise.all([
+      start(slow.urlOf(url)),
+      start(url),
+      start(url),
+      start(url),
+    ])
     const take = (child: Child) => child.ask<{ times: number[] }>({ acquire: 10 })
     // The slow one first: it hears of what it has reserved when the others are about to have the next window.
     const late = take(slowOne)

@@ -13,21 +13,26 @@ export function newMark(): string {
   return `PGFIGI_TEST_MARK_${randomUUID().replaceAll('-', '')}`
 }
 
-/** Kills every process that carries the mark; how many there were. */
-export async function endMarked(mark: string): Promise<number> {
-  const ended = new Set<number>()
+/** Kills every process that carries the mark; their pids, and what they ran as far as the system tells. */
+export async function endMarked(mark: string): Promise<Map<number, string>> {
+  const ended = new Map<number, string>()
   for (let round = 0; round < 50; round++) {
     const living = await markedProcesses(mark)
     if (living.length === 0) break
     for (const pid of living) {
-      ended.add(pid)
+      if (!ended.has(pid)) ended.set(pid, await commandOf(pid))
       try {
         process.kill(pid, 'SIGKILL')
       } catch {} // it ended by itself
     }
     await sleep(40)
   }
-  return ended.size
+  return ended
+}
+
+async function commandOf(pid: number): Promise<string> {
+  const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return line.replaceAll('\0', ' ').trim()
 }
 
 /** Whether the process carries the mark, on Linux. */

@@ -36,9 +36,10 @@ export async function withOwnCluster(
   await makeClusterHome(home, own.password)
   // What is committed has to survive the stop, though not a crash of the machine.
   const settings = { ...throwawaySettings, synchronous_commit: 'on', ...own.settings }
-  const acquire = () => acquireEmbedded({ home, settings })
-  let embedded = await acquire()
-  const { url } = embedded
+  await using users = new AsyncDisposableStack()
+  users.defer(() => removeHome(home))
+  const acquire = async () => users.use(await acquireEmbedded({ home, settings }))
+  const { url } = await acquire()
   const log = () => readFile(join(home, 'postgres.log'), 'utf8')
   const recoveries = async () => (await log()).split('database system is ready to accept connections').length
   const end = async (signal: NodeJS.Signals) => {
@@ -46,25 +47,20 @@ export async function withOwnCluster(
     process.kill(pid, signal)
     while (processExists(pid)) await sleep(20)
   }
-  try {
-    await migrateToNow(url)
-    await work({
-      url,
-      stop: () => end('SIGQUIT'),
-      kill: () => end('SIGKILL'),
-      async killSession(pid) {
-        const before = await recoveries()
-        process.kill(pid, 'SIGKILL')
-        while ((await recoveries()) === before) await sleep(20)
-      },
-      async start() {
-        embedded = await acquire()
-        if (embedded.url !== url) throw new Error(`the server came back as ${new URL(embedded.url).port}`)
-      },
-      log,
-    })
-  } finally {
-    await embedded.release()
-    await removeHome(home)
-  }
+  await migrateToNow(url)
+  await work({
+    url,
+    stop: () => end('SIGQUIT'),
+    kill: () => end('SIGKILL'),
+    async killSession(pid) {
+      const before = await recoveries()
+      process.kill(pid, 'SIGKILL')
+      while ((await recoveries()) === before) await sleep(20)
+    },
+    async start() {
+      const again = await acquire()
+      if (again.url !== url) throw new Error(`the server came back as ${new URL(again.url).port}`)
+    },
+    log,
+  })
 }

@@ -42,9 +42,12 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
   const program = (name: string) => join(dirname(binaries.initdb), name)
   const home = await mkdtemp(join(tmpdir(), 'primary-'))
   await makeHome(home)
-  const acquire = () =>
-    acquireEmbedded({ home, settings: { ...throwawaySettings, max_connections: '60' }, binaries })
-  let embedded = await acquire()
+  await using users = new AsyncDisposableStack()
+  const acquire = async () =>
+    users.use(
+      await acquireEmbedded({ home, settings: { ...throwawaySettings, max_connections: '60' }, binaries }),
+    )
+  const embedded = await acquire()
   const primaryUrl = embedded.url
   const account = await serverAccount(home, join(home, 'data'))
   const copy = await mkdtemp(join(tmpdir(), 'replica-'))
@@ -100,8 +103,8 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
           while (processExists(pid)) await sleep(20)
         },
         async startPrimary() {
-          embedded = await acquire()
-          if (embedded.url !== primaryUrl) throw new Error('the primary came back on another port')
+          const again = await acquire()
+          if (again.url !== primaryUrl) throw new Error('the primary came back on another port')
         },
         async caughtUp() {
           const [row] = await primary<[{ lsn: string }]>`select pg_current_wal_insert_lsn()::text as lsn`
@@ -117,7 +120,7 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
       await stop().catch(() => {})
     }
   } finally {
-    await embedded.release()
+    await users.disposeAsync()
     await removeHome(home)
     await removeHome(copy)
   }

@@ -42,7 +42,11 @@ export async function runFile(file: string, options: RunFileOptions): Promise<Fi
   const leftovers = await endMarked(mark)
   const source = await readFile(file, 'utf8')
   const notes =
-    leftovers > 0 && !ended.late ? [`it left ${leftovers} processes behind, which were ended`] : []
+    leftovers.size > 0 && !ended.late
+      ? [
+          `it left ${leftovers.size} processes behind, which were ended: ${[...leftovers.values()].join('; ')}`,
+        ]
+      : []
   return { ...judge(ended, source, options.limitMs), notes, seconds: (performance.now() - started) / 1000 }
 }
 
