@@ -168,12 +168,16 @@ async function untilBack(
   n: number,
 ): Promise<[number, number, number]> {
   const [ofWorker, ofClient] = range(places.fresh + 10 * n, 2) as [string, string]
+  // It has its turn after all that was requested before; the worker is back when it goes on with these.
+  const ofTheWorker = [...range(places.requested, requested), ofWorker]
+  const known = async () => (await tickersIn(sql, ofTheWorker)).size
   const began = performance.now()
+  const before = await known()
   await patiently(() => sql`select from public.resolve_mapping('CUSIP', ${ofWorker})`)
   const after = (what: string, isSo: () => Promise<boolean>) =>
     until(what, isSo, longest).then(() => performance.now() - began)
   return Promise.all([
-    after('the worker fetches', async () => (await tickersIn(sql, [ofWorker])).has(ofWorker)),
+    after('the worker fetches', async () => (await known()) > before),
     after('the client has it from the database', async () => (await client.resolve(ofClient)).id !== null),
     after('the page is ready', async () => (await fetch(`${page}/readyz`)).status === 200),
   ])
@@ -217,6 +221,9 @@ test('again and again: what was acknowledged is there, and everybody goes on wit
     const importing = run('import', files.old, '--json')
     const enriching = run('enrich', files.holdings, '--output', files.out)
     let isOver = false
+    running.defer(() => {
+      isOver = true
+    })
     const lookingUp = keepsLookingUp(client, () => isOver)
     const writing = keepsWriting(sql, () => isOver)
     await until('import and enrich have begun', async () => {
