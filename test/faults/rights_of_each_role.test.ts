@@ -2,7 +2,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { migrateUp } from '../../src/database/migrate.ts'
 import { withEmptyDatabase, withRollback } from '../support/database.ts'
-import { givenFunctions, ownersFunctions, ownersRelations, readable, roles } from '../support/decisions.ts'
+import {
+  callOf,
+  givenFunctions,
+  ownersFunctions,
+  ownersRelations,
+  readable,
+  roles,
+} from '../support/decisions.ts'
 import { figure } from '../support/figure.ts'
 import { grantScript } from '../support/login_role.ts'
 
@@ -174,11 +181,6 @@ test('what default privileges gave to everybody, the grant script takes back', a
     assert.equal([...found], [])
   })
 })
-
-function callOf(signature: string, call: string): string {
-  const name = signature.slice(0, signature.indexOf('('))
-  return `select * from ${name.includes('.') ? name : `public.${name}`}(${call})`
-}
 
 /** The SQLSTATE of each statement as that role, 00000 where it runs. Nothing of them stays. */
 async function outcomes(sql: Sql, role: string, asked: readonly { statement: string }[]): Promise<string[]> {

@@ -94,6 +94,12 @@ export const givenFunctions: readonly GivenFunction[] = [
   }),
 ]
 
+/** The statement that calls the function with these arguments. */
+export function callOf(signature: string, call: string): string {
+  const name = signature.slice(0, signature.indexOf('('))
+  return `select * from ${name.includes('.') ? name : `public.${name}`}(${call})`
+}
+
 /** Nobody but the owner may execute these. */
 export const ownersFunctions: readonly string[] = [
   'figi_private.add_counts(jsonb)',
