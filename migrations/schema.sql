@@ -1453,7 +1453,7 @@ AS $function$
       case when k.is_of_database then 'the default counts' else 'that counts for nothing' end
     from kept k
     where k.setting = 'pgfigi.max_waiting'
-      and (not k.is_of_database or k.value !~ '^[[:space:]]*[0-9]{1,15}[[:space:]]*$')
+      and (not k.is_of_database or figi_private.whole_number(k.value) is null)
     union
     select 6, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
     from kept k
@@ -2804,8 +2804,7 @@ CREATE OR REPLACE FUNCTION figi_private.measure_queue(p_newest bigint)
 AS $function$
 declare
   v_oldest bigint;
-  v_setting text;
-  v_limit bigint := 1000000;
+  v_limit bigint;
   v_waiting bigint;
 begin
   select r.id
@@ -2817,14 +2816,14 @@ begin
   order by r.id
   limit 1;
 
-  select substring(s.setting from '^pgfigi[.]max_waiting=[[:space:]]*([0-9]{1,15})[[:space:]]*$')
-  into v_setting
+  select figi_private.whole_number(substr(s.setting, strpos(s.setting, '=') + 1))
+  into v_limit
   from pg_db_role_setting d
   cross join lateral unnest(d.setconfig) as s (setting)
   where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
     and d.setrole = 0
     and starts_with(s.setting, 'pgfigi.max_waiting=');
-  v_limit := coalesce(v_setting::bigint, v_limit);
+  v_limit := coalesce(v_limit, 1000000);
 
   if p_newest - v_oldest < v_limit then
     return;
@@ -4632,6 +4631,14 @@ BEGIN ATOMIC
     FROM unnest(whole_days.times) r(range);
 END;
 
+CREATE OR REPLACE FUNCTION figi_private.whole_number(p_text text)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select substring(p_text from '^[[:space:]]*([0-9]{1,15})[[:space:]]*$')::bigint
+$function$;
+
 CREATE OR REPLACE FUNCTION figi_private.worker_hint()
  RETURNS text
  LANGUAGE sql
@@ -6223,6 +6230,9 @@ comment on function figi_private.unlock_dead_jobs() is
 
 comment on function figi_private.whole_days(tstzmultirange) is
   'The days in UTC that these times touch, whole.';
+
+comment on function figi_private.whole_number(text) is
+  'The whole number from 0 that a setting is, or null where it is none.';
 
 comment on function figi_private.worker_hint() is
   'What to add where something waits for a worker and none was seen within a minute; else nothing.';

@@ -1,5 +1,5 @@
 --! Previous: sha1:7c4847b70e1462b7ce95e41c2b3b80e55c56d025
---! Hash: sha1:24b3f41ed48706efcdec774036aedcabf4b2c159
+--! Hash: sha1:d76055201ecea00f215c85815757c4df072b7010
 --! Message: hardening
 
 -- Where the statistics call a full table empty (an analyze in the middle of one large statement leaves such), the planner
@@ -519,6 +519,20 @@ create sequence figi_private.queue_full_until;
 comment on sequence figi_private.queue_full_until is
   'Until when the queue takes no further lookups, as seconds since 1970: measure_queue sets it, request_fetch reads it.';
 --! EndIncluded tables/queue_full_until.sql
+--! Included functions/whole_number.sql
+create or replace function figi_private.whole_number(p_text text)
+returns bigint
+language sql
+immutable
+as $$
+  select substring(p_text from '^[[:space:]]*([0-9]{1,15})[[:space:]]*$')::bigint
+$$;
+
+revoke execute on function figi_private.whole_number(text) from public;
+comment on function figi_private.whole_number(text) is
+  'The whole number from 0 that a setting is, or null where it is none.';
+--! EndIncluded functions/whole_number.sql
+
 --! Included functions/measure_queue.sql
 -- At each 1024th request of a lookup, so that a miss pays nothing for it. Counted only where the numbers of the newest and
 -- the oldest are so far apart, which what is warmed or rolled back can also make. What it finds is kept in a sequence, which
@@ -532,8 +546,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_oldest bigint;
-  v_setting text;
-  v_limit bigint := 1000000;
+  v_limit bigint;
   v_waiting bigint;
 begin
   select r.id
@@ -545,14 +558,14 @@ begin
   order by r.id
   limit 1;
 
-  select substring(s.setting from '^pgfigi[.]max_waiting=[[:space:]]*([0-9]{1,15})[[:space:]]*$')
-  into v_setting
+  select figi_private.whole_number(substr(s.setting, strpos(s.setting, '=') + 1))
+  into v_limit
   from pg_db_role_setting d
   cross join lateral unnest(d.setconfig) as s (setting)
   where d.setdatabase = (select b.oid from pg_database b where b.datname = current_database())
     and d.setrole = 0
     and starts_with(s.setting, 'pgfigi.max_waiting=');
-  v_limit := coalesce(v_setting::bigint, v_limit);
+  v_limit := coalesce(v_limit, 1000000);
 
   if p_newest - v_oldest < v_limit then
     return;
@@ -942,7 +955,7 @@ as $$
       case when k.is_of_database then 'the default counts' else 'that counts for nothing' end
     from kept k
     where k.setting = 'pgfigi.max_waiting'
-      and (not k.is_of_database or k.value !~ '^[[:space:]]*[0-9]{1,15}[[:space:]]*$')
+      and (not k.is_of_database or figi_private.whole_number(k.value) is null)
     union
     select 6, 0, format('%s is no setting of pgfigi', k.setting), 'the default counts'
     from kept k

@@ -817,4 +817,5 @@ comment on function figi_private.request_fetch(text, text, smallint) is
   'Asks for one identifier to be fetched, unless that is already asked at this priority or gave up within the last minute. True where a fetch is to come; false in a read-only transaction, on a replica, or within that minute. Never waits for another session.';
 
 drop function figi_private.measure_queue(bigint);
+drop function figi_private.whole_number(text);
 drop sequence figi_private.queue_full_until;

@@ -187,6 +187,7 @@ export const ownersFunctions: readonly string[] = [
   'figi_private.stripe_of(text,text)',
   'figi_private.ticker_spellings(text)',
   'figi_private.whole_days(tstzmultirange)',
+  'figi_private.whole_number(text)',
   'figi_private.worker_hint()',
   'purge_cache()',
 ]
