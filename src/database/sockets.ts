@@ -49,7 +49,7 @@ export class Sockets {
     if (this.#isEnded) failure ??= lost('its pool has been closed')
     const socket = new DriverSocket(this.#onLost)
     if (failure) {
-      setImmediate(() => socket.destroy(failure))
+      socket.refuse(failure)
       return socket
     }
     const [host = 'localhost'] = address.host

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { changesSince } from '../../src/database/changes.ts'
 import { connect, hangUp, type Sql } from '../../src/database/connect.ts'
 import { within } from '../../src/database/deadline.ts'
+import { freePort } from '../../src/database/embedded_port.ts'
 import { codeOf, isAway } from '../../src/database/faults.ts'
 import { transaction } from '../../src/database/transaction.ts'
 import { rowsOfQuery } from '../../src/database/user_query.ts'
@@ -97,6 +98,18 @@ test('given up in the moment in which a query ends: the next one is told, or ans
       assert.equal([...(await within(3000, 'The database', pool`select 1 as one`))], [{ one: 1 }])
       await pool.end({ timeout: 1 })
     }
+  }))
+
+test('where none of several servers is there: the next query is answered as soon as one is', () =>
+  withDatabase(async ({ url }) => {
+    const own = new URL(url)
+    const port = await freePort(20_000)
+    const both = url.replace(own.host, `127.0.0.1:${port},127.0.0.1:${await freePort(port + 1)}`)
+    await withPool(both, 1, async (pool) => {
+      for (let tries = 0; tries < 2; tries += 1) assert.ok(await pool`select 1`.then(() => false, isAway))
+      await using _proxy = await startDatabaseProxy(url, port)
+      assert.equal([...(await within(4000, 'The database', pool`select 1 as one`))], [{ one: 1 }])
+    })
   }))
 
 test('in the middle of rows that are taken slowly: what was taken is not taken for all', () =>

@@ -40,7 +40,7 @@ interface Connection {
   isForgotten: boolean
 }
 
-async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+async function startTcpProxy(target: { host: string; port: number }, at: number): Promise<TcpProxy> {
   const connections = new Set<Connection>()
   const disturbances: Record<Direction, Disturbance | undefined> = {
     toServer: undefined,
@@ -109,7 +109,7 @@ async function startTcpProxy(target: { host: string; port: number }): Promise<Tc
       })
     }
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(at, '127.0.0.1')
   await once(server, 'listening')
   const port = (server.address() as AddressInfo).port
   const endAll = (how: 'close' | 'reset') => {
@@ -150,8 +150,8 @@ async function startTcpProxy(target: { host: string; port: number }): Promise<Tc
   }
 }
 
-/** A proxy to the server of a database URL. */
-export function startDatabaseProxy(url: string): Promise<TcpProxy> {
+/** A proxy to the server of a database URL, on that port, or any. */
+export function startDatabaseProxy(url: string, at = 0): Promise<TcpProxy> {
   const { hostname, port } = new URL(url)
-  return startTcpProxy({ host: hostname, port: Number(port || 5432) })
+  return startTcpProxy({ host: hostname, port: Number(port || 5432) }, at)
 }
