@@ -91,6 +91,8 @@ begin
   if not pg_catalog.pg_has_role('pgfigi_monitor', 'pgfigi_analyst', 'member') then
     grant pgfigi_analyst to pgfigi_monitor;
   end if;
+exception
+  when unique_violation then null; -- it has just been granted in another database
 end
 $$;
 
@@ -117,6 +119,8 @@ begin
   if not pg_catalog.pg_has_role('pgfigi_worker', 'pgfigi_monitor', 'member') then
     grant pgfigi_monitor to pgfigi_worker;
   end if;
+exception
+  when unique_violation then null;
 end
 $$;
 

@@ -98,6 +98,29 @@ test('it can be run any number of times', async () => {
   })
 })
 
+test('it runs in two databases of a server at once', () =>
+  withDatabase((one) =>
+    withDatabase(async (other) => {
+      // Roles of our own, which are there and not yet members of each other.
+      const ours = script.replaceAll(/pgfigi_(?=analyst|monitor|worker)/g, `pgfigi_twice_${process.pid}_`)
+      const roles = ['worker', 'monitor', 'analyst'].map((role) => `pgfigi_twice_${process.pid}_${role}`)
+      try {
+        for (const role of roles) await one.sql.unsafe(`create role ${role} nologin`)
+        const isFirst = Promise.withResolvers<void>()
+        const first = one.sql.begin(async (sql) => {
+          await sql.unsafe(ours)
+          isFirst.resolve()
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        })
+        await isFirst.promise
+        await Promise.all([first, other.sql.unsafe(ours)])
+      } finally {
+        for (const { sql } of [one, other]) await sql.unsafe(`drop owned by ${roles}`)
+        await withAdmin((admin) => admin.unsafe(`drop role ${roles}`))
+      }
+    }),
+  ))
+
 test('it runs where the schema of the worker is absent', async () => {
   await withRollback(async (sql) => {
     await sql`drop schema graphile_worker cascade`
