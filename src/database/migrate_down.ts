@@ -43,7 +43,10 @@ export async function migrateDown(url: string, options: MigrateDownOptions = {})
         try {
           // Twice: before anybody has to wait for us, and again when nobody can write.
           if (!force) await refuseLoss(sql, migration, undo)
-          await transaction(sql, 'read write', (inside) => run(inside, migration, undo, force))
+          // Not 'read write': a database that somebody has made read-only stays as it is.
+          await transaction(sql, 'isolation level read committed', (inside) =>
+            run(inside, migration, undo, force),
+          )
         } catch (cause) {
           throw explained(cause, migration, blockers)
         }

@@ -83,9 +83,10 @@ const refusals: readonly Refusal[] = [
     name: 'a read-only database',
     with: asSuperuser('default_transaction_read_only = on'),
     says: /is read-only.*(point DATABASE_URL to the primary|migrate on the primary)|default_transaction_read_only = on.*alter role/,
-    spares: readers,
-    stillAnswers: isOne('resolve', 'enrich'),
-    inShort: ['import'],
+    // What resolve is asked for is known.
+    spares: (command) => readers(command) || command.name === 'resolve',
+    stillAnswers: isOne('enrich'),
+    inShort: ['import', 'migrate down'],
   },
   {
     name: 'too many connections',
@@ -140,8 +141,7 @@ const refusals: readonly Refusal[] = [
         await work(url)
       }),
     says: /(no|an older) pgfigi.*run pgfigi migrate up/,
-    spares: (command) =>
-      !isOne('stats', 'health', 'warm', 'warm --query', 'clear --purge', 'worker unlock', 'worker')(command),
+    spares: (command) => !isOne('health', 'warm', 'warm --query', 'worker unlock', 'worker')(command),
     inShort: ['worker unlock'],
   },
   {
@@ -266,7 +266,7 @@ test('every command says in a sentence what refuses it and what to do, exits, an
       const before = await contentOf(installation)
       const wrongs: string[] = []
       const tried = new Set<string>()
-      let slowest = 0
+      let slowest = { seconds: 0, what: '' }
       let count = 0
       try {
         const waiting = refusals.filter(({ name }) => allNoPostgres.some((kind) => kind === name))
@@ -283,7 +283,7 @@ test('every command says in a sentence what refuses it and what to do, exits, an
                 if (refusal.stillAnswers?.(command)) await workplace.tidyUp()
                 for (const wrong of wrongIn(end, command, refusal))
                   wrongs.push(`${command.name}, ${refusal.name}: ${wrong}\n${said}`)
-                slowest = Math.max(slowest, seconds)
+                if (seconds > slowest.seconds) slowest = { seconds, what: `${command.name}, ${refusal.name}` }
                 tried.add(command.name)
                 count += 1
               }
@@ -308,7 +308,10 @@ test('every command says in a sentence what refuses it and what to do, exits, an
         ({ name }) => isAtLength && !tried.has(name) && name !== 'resolve --no-wait',
       )
       assert.equal(untried, [])
-      figure(`${count} refusals of ${tried.size} commands, the slowest told after ${slowest.toFixed(0)} s`)
+      figure(
+        `${count} refusals of ${tried.size} commands, the slowest (${slowest.what}) told after ${slowest.seconds.toFixed(0)} s`,
+      )
+      if (isAtLength) assert.ok(slowest.seconds < 30, slowest.what)
     }),
   ))
 
