@@ -7,8 +7,8 @@ import { parse } from 'csv-parse/sync'
 import type { ISql, Sql } from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { packageRoot } from '../support/cluster.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { grantScript } from '../support/login_role.ts'
 import { observe } from '../support/mappings.ts'
 import { jsonLines, type Running, run, start, withInstallation } from './pgfigi.ts'
 
@@ -233,7 +233,7 @@ test('an analyst exports CSV and JSON lines, and is told that a dump takes more'
   const role = `pgfigi_test_exporter_${process.pid}`
   await withInstallation(async ({ env, sql, url }) => {
     await fill(sql)
-    await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8'))
+    await sql.unsafe(grantScript)
     await sql.unsafe(`create role ${role} login password 'word' in role pgfigi_analyst`)
     try {
       const own = new URL(url)

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { withFolder } from '../import/reading.ts'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { knownSecurities as known } from '../support/openfigi_simulator.ts'
 import { run, withInstallation } from './pgfigi.ts'
 
@@ -99,40 +99,41 @@ test('clear asks on a terminal, and only y clears', async () => {
   })
 })
 
-test('enrich shows how long the limit takes for what is still to be fetched', async () => {
-  if (skipped()) return
-  await withInstallation(({ env }) =>
+/** A file of so many holdings, and OpenFIGI at that limit. */
+function withHoldings(
+  count: number,
+  limit: string,
+  work: (file: string, env: Record<string, string>) => Promise<void>,
+): Promise<void> {
+  return withInstallation(({ env }) =>
     withFolder(async (folder) => {
       const file = join(folder, 'holdings.txt')
-      await writeFile(file, Array.from({ length: 200 }, (_, n) => makeCusip(n)).join('\n'))
-      const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/700ms' }
-      const { code, output } = await onTerminal(`enrich ${file} -o ${file}.out`, slow)
-      assert.is(code, 0)
-      assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
-      assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
+      await writeFile(file, makeCusips(0, count).join('\n'))
+      await work(file, { ...env, OPENFIGI_RATE_LIMIT: limit })
     }),
   )
+}
+
+test('enrich shows how long the limit takes for what is still to be fetched', async () => {
+  if (skipped()) return
+  await withHoldings(200, '1/700ms', async (file, env) => {
+    const { code, output } = await onTerminal(`enrich ${file} -o ${file}.out`, env)
+    assert.is(code, 0)
+    assert.match(output, /\d+ to fetch: about \d s at OpenFIGI's limit/)
+    assert.match(output, /Wrote 200 rows to .*, 200 fetched;/)
+  })
 })
 
 test('Ctrl-C on a terminal ends a command in the middle, and leaves the line as it was', async () => {
   if (skipped()) return
-  await withInstallation(({ env }) =>
-    withFolder(async (folder) => {
-      const file = join(folder, 'holdings.txt')
-      await writeFile(file, Array.from({ length: 1000 }, (_, n) => makeCusip(n)).join('\n'))
-      const slow = { ...env, OPENFIGI_RATE_LIMIT: '1/1500ms' }
-      const { output } = await onTerminal(
-        `enrich ${file} -o ${file}.out; echo status $?`,
-        slow,
-        '\x03',
-        / to fetch/,
-      )
-      const [bar = '', rest] = output.split('^C')
-      assert.match(bar, '\x1b[?7l', 'lines are not broken while there is a bar')
-      assert.ok(rest?.includes('\x1b[?7h'), 'and are again')
-      assert.match(stripVTControlCharacters(rest ?? ''), /^(Stopping: .*\n)?status 130\n$/)
-    }),
-  )
+  await withHoldings(1000, '1/1500ms', async (file, env) => {
+    const command = `enrich ${file} -o ${file}.out; echo status $?`
+    const { output } = await onTerminal(command, env, '\x03', / to fetch/)
+    const [bar = '', rest] = output.split('^C')
+    assert.match(bar, '\x1b[?7l', 'lines are not broken while there is a bar')
+    assert.ok(rest?.includes('\x1b[?7h'), 'and are again')
+    assert.match(stripVTControlCharacters(rest ?? ''), /^(Stopping: .*\n)?status 130\n$/)
+  })
 })
 
 test.run()

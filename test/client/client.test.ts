@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { LookupFailedError, OpenFIGIClient } from '../../src/index.ts'
 import { testKey } from '../support/canaries.ts'
 import { withClients } from '../support/client_stage.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { observe, requestsFor } from '../support/mappings.ts'
 import { knownSecurities } from '../support/openfigi_simulator.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
@@ -14,7 +14,6 @@ const test = suite('the client')
 
 const { apple, bond, cayman, ibm, microsoft } = knownSecurities
 const unknown = makeCusip(77)
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 async function rejection(promise: Promise<unknown>): Promise<Error> {
   try {
@@ -53,7 +52,7 @@ test('sends the lookups of one tick in one query, and their misses in as few req
     await using proxy = await startDatabaseProxy(url)
     const lookups = () => proxy.sent().split(`public.resolve_mappings('CUSIP'`).length - 1
     const pgfigi = client({ dbUrl: proxy.urlOf(url), prepare: false })
-    const values = range(0, 250)
+    const values = makeCusips(0, 250)
     const rows = await Promise.all(values.map((value) => pgfigi.resolve(value)))
     const tickers = rows.map((row) => row.ticker)
     assert.equal(
@@ -293,7 +292,7 @@ test('counts, clears and refreshes the cache', () =>
 
 test('takes no more than it needs of a long queue that others left', () =>
   withClients(async ({ client, sql, sim }) => {
-    await sql`select from public.resolve_mappings('CUSIP', ${range(0, 3000)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 3000)})`
     const pgfigi = client()
     assert.is(await pgfigi.getTickerFromCusip(apple.key), 'AAPL')
     assert.is(sim.log.length, 1)
@@ -303,7 +302,7 @@ test('takes no more than it needs of a long queue that others left', () =>
 test('is not held up by a request that it has sent for others', () =>
   withClients(async ({ client, sql, sim }) => {
     const pgfigi = client()
-    await sql`select from public.resolve_mappings('CUSIP', ${range(0, 150)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 150)})`
     // The first request carries apple and 99 of the others, and is answered; what it brings back goes round again.
     sim.fail({ kind: 'hang', filtered: false, times: 1 })
     assert.is(await pgfigi.getTickerFromCusip(apple.key), 'AAPL')

@@ -7,7 +7,7 @@ import { LookupFailedError, OpenFIGIClient, type OpenFIGIClientOptions } from '.
 import { silentLogger } from '../../src/log.ts'
 import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { type OwnCluster, withOwnCluster } from '../support/own_cluster.ts'
 import { type RecordingLogger, recordingLogger } from '../support/recording_logger.ts'
@@ -15,8 +15,6 @@ import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 import { until } from '../support/until.ts'
 
 const test = suite('a client whose database is away')
-
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 /** Unlimited, because the budget starts afresh where the database is away. */
 const simulator = { limit: { requests: 1_000_000, windowMs: 1000 }, latencyMs: 100 }
@@ -57,15 +55,15 @@ async function isBack(logger: RecordingLogger): Promise<void> {
 async function stoppedInTheMiddle(cluster: OwnCluster, sim: Simulator): Promise<void> {
   const logger = recordingLogger()
   await using client = clientOf(cluster.url, sim, { logger })
-  const known = await Promise.all(range(0, 300).map((value) => client.resolve(value)))
+  const known = await Promise.all(makeCusips(0, 300).map((value) => client.resolve(value)))
   assert.ok(known.every(({ status }) => status === 'hit' || status === 'negative'))
 
-  const under = Promise.all(range(1000, 2000).map((value) => client.resolve(value)))
+  const under = Promise.all(makeCusips(1000, 2000).map((value) => client.resolve(value)))
   await until('some are under way', () => sim.log.length > 8)
   const stoppedAt = new Date()
   await cluster.stop()
   const meanwhile = await Promise.all(
-    [...range(5000, 150), ...range(0, 50)].map((value) => client.resolve(value)),
+    [...makeCusips(5000, 150), ...makeCusips(0, 50)].map((value) => client.resolve(value)),
   )
   const began = await under
   for (const { status, error } of [...began, ...meanwhile]) {
@@ -95,7 +93,7 @@ async function stoppedInTheMiddle(cluster: OwnCluster, sim: Simulator): Promise<
   await until('all is written', async () => (await openRows(cluster.url)).size >= 300 + 2000 + 150)
   const rows = await openRows(cluster.url)
   for (const { input, ticker } of [...began, ...meanwhile]) assert.is(rows.get(input)?.ticker, ticker)
-  for (const value of range(5000, 150)) {
+  for (const value of makeCusips(5000, 150)) {
     const { fetched } = rows.get(value) as Row
     assert.ok(
       fetched >= stoppedAt && fetched <= answeredAt && fetched < startedAt,
@@ -123,7 +121,7 @@ async function closedWhileAway(cluster: OwnCluster, sim: Simulator): Promise<voi
   const client = clientOf(cluster.url, sim, { logger })
   await client.resolve(makeCusip(0))
   await cluster.stop()
-  await Promise.all(range(7000, 20).map((value) => client.resolve(value)))
+  await Promise.all(makeCusips(7000, 20).map((value) => client.resolve(value)))
   const began = performance.now()
   await client.close()
   assert.ok(performance.now() - began < 20_000)
@@ -137,14 +135,14 @@ async function awayFromTheBeginning(cluster: OwnCluster, sim: Simulator): Promis
   await cluster.stop()
   const logger = recordingLogger()
   await using client = clientOf(cluster.url, sim, { logger })
-  const answers = await Promise.all(range(8000, 120).map((value) => client.resolve(value)))
+  const answers = await Promise.all(makeCusips(8000, 120).map((value) => client.resolve(value)))
   assert.ok(answers.every(({ status }) => status === 'hit' || status === 'negative'))
   assert.equal(logger.messages('warn').length, 1)
   await cluster.start()
   await client.close()
   const rows = await openRows(cluster.url)
   assert.ok(
-    range(8000, 120).every((value) => rows.has(value)),
+    makeCusips(8000, 120).every((value) => rows.has(value)),
     'close writes what is still to be written',
   )
 }
@@ -165,11 +163,11 @@ test('holds its deadline where a connection swallows everything', () =>
       const logger = recordingLogger()
       const client = clientOf(proxy.urlOf(url), sim, { logger, queryTimeoutMs: 400, maxConnections: 3 })
       await client.resolve(makeCusip(0))
-      const under = Promise.all(range(100, 500).map((value) => client.resolve(value)))
+      const under = Promise.all(makeCusips(100, 500).map((value) => client.resolve(value)))
       await until('some are under way', () => sim.log.length > 2)
       proxy.block()
       const began = performance.now()
-      const answers = await Promise.all(range(1000, 200).map((value) => client.resolve(value)))
+      const answers = await Promise.all(makeCusips(1000, 200).map((value) => client.resolve(value)))
       assert.ok(answers.every(({ status }) => status === 'hit' || status === 'negative'))
       const firstMs = performance.now() - began
       for (const { status, error } of await under) assert.ok(status !== 'miss', error ?? '')
@@ -195,7 +193,7 @@ test('closes within seconds on a connection that swallows everything', () =>
       const client = clientOf(proxy.urlOf(url), sim, { logger: silentLogger, queryTimeoutMs: 300 })
       await client.resolve(makeCusip(0))
       proxy.block()
-      await Promise.all(range(1, 50).map((value) => client.resolve(value)))
+      await Promise.all(makeCusips(1, 50).map((value) => client.resolve(value)))
       const began = performance.now()
       await client.close()
       assert.ok(performance.now() - began < 20_000)
@@ -210,12 +208,12 @@ test('does without on purpose (enableCache: false): every lookup asks OpenFIGI',
       enableCache: false,
       logger,
     })
-    const answers = await Promise.all(range(0, 130).map((value) => client.resolve(value)))
+    const answers = await Promise.all(makeCusips(0, 130).map((value) => client.resolve(value)))
     assert.ok(answers.every(({ status }) => status === 'hit' || status === 'negative'))
     const filtered = sim.filteredRequests().map((entry) => entry.jobCount)
     assert.equal(filtered, [100, 30])
     // One after the other, as a careless loop does.
-    for (const value of range(0, 5)) await client.getTickerFromCusip(value)
+    for (const value of makeCusips(0, 5)) await client.getTickerFromCusip(value)
     assert.ok(sim.filteredRequests().length === 7, 'nothing is kept')
     assert.is((await client.resolve('nonsense')).status, 'invalid')
     await Promise.all(

@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/log.ts'
 import { startWorker } from '../../src/worker/run.ts'
 import { type Installation, jsonLines, run, withInstallation } from '../cli/pgfigi.ts'
 import { withClients } from '../support/client_stage.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { isKept } from '../support/kept.ts'
 import { observe } from '../support/mappings.ts'
 import { knownSecurities } from '../support/openfigi_simulator.ts'
@@ -19,7 +19,6 @@ import { until } from '../support/until.ts'
 const test = suite('behind PgBouncer in transaction mode')
 
 const { apple } = knownSecurities
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 test('the client works without prepared statements, with a pool of two', () =>
   withClients(async ({ client, sql, url, logger, sim }) => {
@@ -31,14 +30,14 @@ test('the client works without prepared statements, with a pool of two', () =>
       assert.is(await pgfigi.getTickerFromCusip(apple.key), 'AAPL')
       assert.is(await pgfigi.getTickerFromCusip(apple.key, { asOf: '2020-06-01' }), 'OLD')
       const rows: Resolution[] = []
-      for await (const row of pgfigi.resolveMany(range(0, 2_000))) rows.push(row)
+      for await (const row of pgfigi.resolveMany(makeCusips(0, 2_000))) rows.push(row)
       assert.ok(rows.every(({ status }) => status === 'hit' || status === 'negative'))
       assert.equal(
         rows.map(({ input }) => input),
-        range(0, 2_000),
+        makeCusips(0, 2_000),
       )
       const asked = sim.log.length
-      const again = await Promise.all(range(0, 2_000).map((value) => pgfigi.resolve(value)))
+      const again = await Promise.all(makeCusips(0, 2_000).map((value) => pgfigi.resolve(value)))
       assert.equal(
         again.map(({ ticker }) => ticker),
         rows.map(({ ticker }) => ticker),
@@ -92,26 +91,26 @@ async function tryCommands(
   }
   try {
     const table = join(folder, 'table.csv')
-    const rows = range(10_000, 3_000).map((value, n) => `${value},T${n},2024-01-0${(n % 9) + 1}`)
+    const rows = makeCusips(10_000, 3_000).map((value, n) => `${value},T${n},2024-01-0${(n % 9) + 1}`)
     await writeFile(table, ['cusip,ticker,date', ...rows].join('\n'))
     assert.equal(jsonLines(await pgfigi('import', '--json', table))[0]?.imported, 3_000)
     assert.equal(jsonLines(await pgfigi('import', '--json', table))[0]?.unchanged, 3_000)
     const holdings = join(folder, 'holdings.csv')
-    await writeFile(holdings, ['cusip', ...range(10_000, 500), ...range(20_000, 300)].join('\n'))
+    await writeFile(holdings, ['cusip', ...makeCusips(10_000, 500), ...makeCusips(20_000, 300)].join('\n'))
     // All at once, on a pool of two.
     const [enriched, exported, stats, history] = await Promise.all([
       pgfigi('enrich', holdings),
       pgfigi('export', '--format', 'csv'),
       pgfigi('stats', '--json'),
       pgfigi('history', '--json', makeCusip(10_000)),
-      pgfigi('resolve', ...range(20_000, 50)),
+      pgfigi('resolve', ...makeCusips(20_000, 50)),
       pgfigi('changes', '--since', '2020-01-01T00:00:00Z'),
     ])
     assert.is(enriched.trim().split('\n').length, 801)
     assert.ok(exported.trim().split('\n').length >= 3_001)
     assert.ok(Number(jsonLines(stats)[0]?.total_cached) >= 3_000)
     assert.is(jsonLines(history).length, 1)
-    await writeFile(join(folder, 'warm.txt'), range(30_000, 200).join('\n'))
+    await writeFile(join(folder, 'warm.txt'), makeCusips(30_000, 200).join('\n'))
     await pgfigi('warm', join(folder, 'warm.txt'))
     await pgfigi('refresh', '--wait')
     const [left] =

@@ -13,7 +13,7 @@ import { forkProgram } from '../support/child.ts'
 import { type ClientStage, withClients } from '../support/client_stage.ts'
 import { counted, countedLookups, sum } from '../support/counted.ts'
 import { withDatabase } from '../support/database.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { latestMigration } from '../support/latest_migration.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { scraped } from '../support/scraped.ts'
@@ -25,8 +25,6 @@ const test = suite('what is counted')
 const counterNames = Object.keys(counters).map(
   (name) => `pgfigi_${name.replace('milliseconds', 'seconds')}_total`,
 )
-
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 /** As the counter says it. */
 function requestsOf(sim: Simulator): Record<string, number> {
@@ -142,9 +140,9 @@ async function load({ client, sim, sql, url }: ClientStage, page: Visit): Promis
     resolutions.push(...(await Promise.all(each)))
   }
   const scraper = new Scraper(page, sim, () => asked)
-  await resolveAll(range(0, 150))
-  await sql`select from public.resolve_mappings('CUSIP', ${range(1_000, 1_500)})`
-  await resolveAll(range(100, 200))
+  await resolveAll(makeCusips(0, 150))
+  await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(1_000, 1_500)})`
+  await resolveAll(makeCusips(100, 200))
   assert.is(sim.pendingFaults(), 0, 'every fault has been met')
   await until('nothing is left to be fetched', () => isDone(sql), 30)
   await Promise.all(clients.map((one) => one.close()))
@@ -190,7 +188,7 @@ test('of one that is killed is what it did until ten seconds before, and of one 
       await using killed = await forkProgram('client_process.ts', options)
       await using ended = await forkProgram('client_process.ts', options)
       const startedAt = performance.now()
-      await killed.ask({ inputs: range(0, 100) })
+      await killed.ask({ inputs: makeCusips(0, 100) })
       await until('it is in the database', async () => sum(await countedLookups(sql)) === 100)
       assert.ok(performance.now() - startedAt < 10_000)
       const [process] = await sql`select kind, pid, latest_migration, worker_ids from figi_private.processes`
@@ -198,8 +196,8 @@ test('of one that is killed is what it did until ten seconds before, and of one 
         { ...process },
         { kind: 'client', pid: killed.pid, latest_migration: latestMigration, worker_ids: [] },
       )
-      await ended.ask({ inputs: range(0, 50) })
-      await killed.ask({ inputs: range(0, 10) })
+      await ended.ask({ inputs: makeCusips(0, 50) })
+      await killed.ask({ inputs: makeCusips(0, 10) })
       await killed.end('SIGKILL')
       await ended.end('SIGTERM')
       const lookups = await countedLookups(sql)

@@ -2,14 +2,12 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withClients } from '../support/client_stage.ts'
 import { countedLookups } from '../support/counted.ts'
-import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips, makeIsin } from '../support/identifiers_maker.ts'
 import { observe } from '../support/mappings.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
 import { until } from '../support/until.ts'
 
 const test = suite('the lookups of a client')
-
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 test('are counted once each, by what was known of them and where the answer came from', () =>
   withClients(async ({ client, sim, sql }) => {
@@ -19,8 +17,8 @@ test('are counted once each, by what was known of them and where the answer came
     sim.set(makeCusip(7), 'unknown')
     await observe(sql, 'CUSIP', makeCusip(100), 'OLD', '2020-01-01T00:00:00Z')
 
-    await resolveAll([...range(0, 10), makeCusip(0)])
-    const known = await resolveAll(range(0, 10))
+    await resolveAll([...makeCusips(0, 10), makeCusip(0)])
+    const known = await resolveAll(makeCusips(0, 10))
     const negatives = known.filter(({ status }) => status === 'negative').length
     assert.ok(negatives >= 1)
     await pgfigi.resolve(makeCusip(100))

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
@@ -14,9 +14,9 @@ import {
 } from '../../src/database/migrations_folder.ts'
 import { undoOf } from '../../src/database/undo_files.ts'
 import { MigrationError } from '../../src/errors/migration_error.ts'
-import { packageRoot } from '../../src/package_root.ts'
 import { type TestDatabase, withDatabase, withEmptyDatabase } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { grantScript } from '../support/login_role.ts'
 import { observe, openSession, resolve } from '../support/mappings.ts'
 import { type Draft, writeMigrations } from '../support/migrations_maker.ts'
 
@@ -172,10 +172,9 @@ test('whoever could look up can go on after each of them', () =>
     await sql`create role ${sql(role)}`
     try {
       await observe(sql, 'CUSIP', APPLE, 'AAPL')
-      const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
       await sql.begin(async (transaction) => {
         await transaction.unsafe(
-          script
+          grantScript
             .replaceAll('pgfigi_analyst', role)
             .replaceAll('pgfigi_monitor', `${role}_m`)
             .replaceAll('pgfigi_worker', `${role}_w`),

@@ -257,7 +257,6 @@ test('is explained by one order of the writes, each lookup by a moment, and nobo
   withClients(
     async (stage) => {
       const { sql, url, sim } = stage
-      const seed = Number(process.env.PGFIGI_TEST_MARK_SEED ?? caseSeed)
       for (const value of written) sim.set(value, { error: 'not to be told' })
       for (const value of fetched) sim.rename(value, `U${value}`)
       const environment = {
@@ -279,16 +278,16 @@ test('is explained by one order of the writes, each lookup by a moment, and nobo
           places: 0,
         }
         await sql`select public.purge_cache()`
-        await withSeed(seed + round, async () => {
+        await withSeed(caseSeed + round, async () => {
           const sessions = await Promise.all(Array.from({ length: 5 }, () => openSession(url)))
           const until = performance.now() + 1500
           const rare = [['clear'], ['purge'], [], [], []]
           const results = await Promise.allSettled([
             ...sessions.map((session, n) =>
-              act(session, history, randomFrom(seed + round * 100 + n), until, rare[n] ?? []),
+              act(session, history, randomFrom(caseSeed + round * 100 + n), until, rare[n] ?? []),
             ),
             ...clients.map((client, n) =>
-              resolveAgain(client, stage, history, randomFrom(seed + round * 100 + 50 + n), until),
+              resolveAgain(client, stage, history, randomFrom(caseSeed + round * 100 + 50 + n), until),
             ),
           ])
           await Promise.all(sessions.map((session) => session[Symbol.asyncDispose]()))

@@ -50,8 +50,7 @@ function withStage(
       try {
         await work({ proxy, client, sql, sim, logger })
       } finally {
-        proxy.disturb('toServer', undefined)
-        proxy.disturb('toClient', undefined)
+        proxy.disturb('both', undefined)
         proxy.unblock()
         await client.close()
       }
@@ -110,8 +109,7 @@ test('single bytes, either way: everything works as it does', () => {
   const queryTimeoutMs = 20_000
   return withStage(
     async ({ proxy, client, sql, logger }) => {
-      proxy.disturb('toServer', { sliceBytes: 1 })
-      proxy.disturb('toClient', { sliceBytes: 1 })
+      proxy.disturb('both', { sliceBytes: 1 })
       const values = fresh(amount(3, 100))
       await allAnswered(client, values, queryTimeoutMs)
       assert.is(await openRows(sql), values.length)

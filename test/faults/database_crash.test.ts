@@ -15,7 +15,7 @@ import { withFolder } from '../import/reading.ts'
 import { amount, isAtLength } from '../support/at_length.ts'
 import { testKey } from '../support/canaries.ts'
 import { figure } from '../support/figure.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { type OwnCluster, withOwnCluster } from '../support/own_cluster.ts'
 import { recordingLogger } from '../support/recording_logger.ts'
@@ -33,7 +33,6 @@ const places = {
   written: 500_000,
   fresh: 700_000,
 }
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 const requested = amount(1000, 8000)
 const enriched = amount(1500, 6000)
@@ -99,7 +98,7 @@ const restOf = async (sql: Sql): Promise<number> =>
 async function keepsLookingUp(client: OpenFIGIClient, isOver: () => boolean) {
   const answered = new Map<string, string | null>()
   for (let n = 0; !isOver(); n += 5) {
-    const some = range(places.client + n, 5)
+    const some = makeCusips(places.client + n, 5)
     for (const { input, status, ticker, error } of await Promise.all(
       some.map((value) => client.resolve(value)),
     )) {
@@ -115,7 +114,7 @@ async function keepsLookingUp(client: OpenFIGIClient, isOver: () => boolean) {
 async function keepsWriting(sql: Sql, isOver: () => boolean) {
   const written = new Map<string, string | null>()
   for (let n = 0; !isOver(); n += 1) {
-    const values = range(places.written + n * 20, 20)
+    const values = makeCusips(places.written + n * 20, 20)
     const tickers = values.map((_, place) => `W${n}X${place}`)
     const write = () =>
       sql`select from public.upsert_mappings(${values.map(() => 'CUSIP')}, ${values}, ${tickers})`
@@ -167,9 +166,9 @@ async function untilBack(
   page: string,
   n: number,
 ): Promise<[number, number, number]> {
-  const [ofWorker, ofClient] = range(places.fresh + 10 * n, 2) as [string, string]
+  const [ofWorker, ofClient] = makeCusips(places.fresh + 10 * n, 2) as [string, string]
   // It has its turn after all that was requested before; the worker is back when it goes on with these.
-  const ofTheWorker = [...range(places.requested, requested), ofWorker]
+  const ofTheWorker = [...makeCusips(places.requested, requested), ofWorker]
   const known = async () => (await tickersIn(sql, ofTheWorker)).size
   const began = performance.now()
   const before = await known()
@@ -206,8 +205,8 @@ test('again and again: what was acknowledged is there, and everybody goes on wit
       out: join(folder, 'out.csv'),
       old: join(folder, 'old.csv'),
     }
-    await writeFile(files.holdings, `cusip\n${range(places.enriched, enriched).join('\n')}\n`)
-    const old = range(places.imported, imported).map((value) => `${value},OLD,2020-01-01,2021-01-01`)
+    await writeFile(files.holdings, `cusip\n${makeCusips(places.enriched, enriched).join('\n')}\n`)
+    const old = makeCusips(places.imported, imported).map((value) => `${value},OLD,2020-01-01,2021-01-01`)
     await writeFile(files.old, `cusip,ticker,start,end\n${old.join('\n')}\n`)
 
     await using running = new AsyncDisposableStack()
@@ -217,7 +216,7 @@ test('again and again: what was acknowledged is there, and everybody goes on wit
     const serving = run('serve', '--port', '0')
     const page = await serving.firstLine(/^Page +(\S+)$/)
     await worker.printed('Ready.')
-    await sql`select from public.resolve_mappings('CUSIP', ${range(places.requested, requested)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(places.requested, requested)})`
     const importing = run('import', files.old, '--json')
     const enriching = run('enrich', files.holdings, '--output', files.out)
     let isOver = false
@@ -259,7 +258,7 @@ test('again and again: what was acknowledged is there, and everybody goes on wit
       const lost = [...acknowledged].filter(([value, ticker]) => known.get(value) !== ticker)
       assert.equal(lost, [])
     }
-    const holdings = range(places.enriched, enriched)
+    const holdings = makeCusips(places.enriched, enriched)
     const answered = await tickersIn(sql, holdings)
     const lines = (await readFile(files.out, 'utf8')).trimEnd().split('\n').slice(1)
     assert.is(lines.length, enriched, saidByEnrich)
@@ -267,7 +266,7 @@ test('again and again: what was acknowledged is there, and everybody goes on wit
       const value = holdings[n] as string
       assert.is(line.split(',').slice(0, 2).join(), `${value},${answered.get(value) ?? ''}`)
     }
-    assert.is((await tickersIn(sql, range(places.requested, requested))).size, requested)
+    assert.is((await tickersIn(sql, makeCusips(places.requested, requested))).size, requested)
     const [{ count }] = await sql<[{ count: number }]>`
       select count(*)::int from public.security_mappings
       where ticker = 'OLD' and start_date = '2020-01-01Z' and end_date = '2021-01-01Z'`

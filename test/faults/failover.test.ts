@@ -7,7 +7,7 @@ import { OpenFIGIClient } from '../../src/index.ts'
 import { testKey } from '../support/canaries.ts'
 import { type Child, forkProgram } from '../support/child.ts'
 import { figure } from '../support/figure.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { recordingLogger } from '../support/recording_logger.ts'
 import { type ReplicaStage, withReplica } from '../support/replica.ts'
@@ -16,7 +16,6 @@ import { until } from '../support/until.ts'
 const test = suite('a primary that is lost, and a standby that is promoted')
 
 const simulator = { limit: { requests: 1_000_000, windowMs: 1000 } }
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
 
 /** Both servers in one URL. */
@@ -89,27 +88,27 @@ test('killed: clients and workers write to the promoted one by themselves, what 
     const client = clientOf(url, sim, logger)
     const worker = await workerOf(url, sim)
     try {
-      const kept = range(0, 50)
+      const kept = makeCusips(0, 50)
       await Promise.all(kept.map((value) => client.resolve(value)))
       await stage.caughtUp()
-      await workerFetches(stage.primaryUrl, range(100, 50))
+      await workerFetches(stage.primaryUrl, makeCusips(100, 50))
       await stage.caughtUp()
 
       stage.replication.block()
-      const lost = range(1000, 50)
+      const lost = makeCusips(1000, 50)
       await Promise.all(lost.map((value) => client.resolve(value)))
       assert.is(await openRows(stage.primaryUrl, lost), 50)
       assert.is(await openRows(stage.replicaUrl, lost), 0, 'it is not replicated')
       await stage.stopPrimary()
       stage.replication.cut()
       stage.replication.unblock()
-      const meanwhile = await Promise.all(range(2000, 20).map((value) => client.resolve(value)))
+      const meanwhile = await Promise.all(makeCusips(2000, 20).map((value) => client.resolve(value)))
       assert.ok(meanwhile.every(({ status }) => status === 'hit' || status === 'negative'))
       await stage.promote()
       const promotedAt = performance.now()
 
-      const clientMs = await isWritten(client, stage.replicaUrl, range(3000, 10))
-      await workerFetches(stage.replicaUrl, range(4000, 10))
+      const clientMs = await isWritten(client, stage.replicaUrl, makeCusips(3000, 10))
+      await workerFetches(stage.replicaUrl, makeCusips(4000, 10))
       const workerMs = performance.now() - promotedAt
       assert.ok(clientMs < 10_000, `the client wrote ${seconds(clientMs)} after the promotion`)
       assert.ok(
@@ -125,7 +124,7 @@ test('killed: clients and workers write to the promoted one by themselves, what 
       assert.is(await openRows(stage.replicaUrl, lost), 50)
       await until(
         'what was fetched meanwhile is written',
-        async () => (await openRows(stage.replicaUrl, range(2000, 20))) === 20,
+        async () => (await openRows(stage.replicaUrl, makeCusips(2000, 20))) === 20,
       )
       figure('50 mappings that were not replicated were fetched again')
 
@@ -136,9 +135,9 @@ test('killed: clients and workers write to the promoted one by themselves, what 
         (sql) => sql`
         select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'`,
       )
-      await isWritten(client, stage.replicaUrl, range(5000, 20))
-      await workerFetches(stage.replicaUrl, range(6000, 10))
-      assert.is(await openRows(stage.primaryUrl, [...range(5000, 20), ...range(6000, 10)]), 0)
+      await isWritten(client, stage.replicaUrl, makeCusips(5000, 20))
+      await workerFetches(stage.replicaUrl, makeCusips(6000, 10))
+      assert.is(await openRows(stage.primaryUrl, [...makeCusips(5000, 20), ...makeCusips(6000, 10)]), 0)
       assert.equal(logger.messages('error'), [])
     } finally {
       await client.close()
@@ -153,22 +152,22 @@ test('made read-only while connected: nothing fails with 25006, and writes go to
     const client = clientOf(url, sim, logger)
     const worker = await workerOf(url, sim)
     try {
-      await Promise.all(range(0, 50).map((value) => client.resolve(value)))
-      await workerFetches(stage.primaryUrl, range(100, 10))
+      await Promise.all(makeCusips(0, 50).map((value) => client.resolve(value)))
+      await workerFetches(stage.primaryUrl, makeCusips(100, 10))
       await stage.caughtUp()
       await stage.primary`alter system set default_transaction_read_only = on`
       await stage.primary`select pg_reload_conf()`
       await sleep(300)
       await stage.promote()
-      const ms = await isWritten(client, stage.replicaUrl, range(1000, 20))
+      const ms = await isWritten(client, stage.replicaUrl, makeCusips(1000, 20))
       const promotedAt = performance.now()
-      await workerFetches(stage.replicaUrl, range(2000, 10))
+      await workerFetches(stage.replicaUrl, makeCusips(2000, 10))
       const workerMs = performance.now() - promotedAt
       assert.ok(ms < 10_000 && workerMs < 10_000, `${seconds(ms)}, ${seconds(workerMs)}`)
       figure(
         `written elsewhere ${seconds(ms)} (client) and ${seconds(workerMs)} (worker) after the old one was made read-only`,
       )
-      assert.is(await openRows(stage.primaryUrl, [...range(1000, 20), ...range(2000, 10)]), 0)
+      assert.is(await openRows(stage.primaryUrl, [...makeCusips(1000, 20), ...makeCusips(2000, 10)]), 0)
       assert.equal(logger.messages('error'), [])
     } finally {
       await client.close()

@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import postgres, { type Sql } from 'postgres'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { packageRoot } from '../support/cluster.ts'
 import { callOf, givenFunctions, readable } from '../support/decisions.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { grantScript } from '../support/login_role.ts'
 import { observe } from '../support/mappings.ts'
 import { type ReplicaStage, withReplica } from '../support/replica.ts'
 
@@ -88,7 +86,7 @@ async function lookupsSayWhatTheyDo(reader: Sql): Promise<void> {
 
 test('every function that analysts may execute answers, and no lookup says that it has requested a fetch', async () => {
   const hasRun = await withReplica(async ({ primary, replicaUrl, caughtUp }: ReplicaStage) => {
-    await primary.unsafe(await readFile(join(packageRoot, 'docs/grants.sql'), 'utf8')).simple()
+    await primary.unsafe(grantScript).simple()
     await primary`create role reader login password 'reader' in role pgfigi_analyst`
     await observe(primary, 'CUSIP', known, 'KNOWN')
     for (const value of [renamed, asked]) {

@@ -9,7 +9,7 @@ import { type Child, forkProgram } from '../support/child.ts'
 import { clockOff } from '../support/clock.ts'
 import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { askFor, mappingCount } from '../support/mappings.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { startDatabaseProxy } from '../support/tcp_proxy.ts'
@@ -44,22 +44,19 @@ async function staged(run: (stage: Stage) => Promise<void>): Promise<void> {
           ...(how === 'wrong clock' ? clockOff({ offsetMs: 540_000 }) : {}),
         }
         workers.push(stack.use(await forkProgram('worker_process.ts', { leaseMs: 6000 }, environment)))
-        if (how === 'slow')
-          for (const way of ['toServer', 'toClient'] as const) slow.disturb(way, { delayMs: 1500 })
+        if (how === 'slow') slow.disturb('both', { delayMs: 1500 })
       }
       await run({ sim, sql, workers, start })
     }),
   )
 }
 
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
-
 test('is never exceeded by eight workers, one far from the database, one with a wrong clock, and two killed', () =>
   staged(async ({ sim, sql, workers, start }) => {
     const hows = ['slow', 'wrong clock'] as const
     await Promise.all(Array.from({ length: processes }, (_, n) => start(hows[n])))
     const began = performance.now()
-    await askFor(sql, range(0, 1200))
+    await askFor(sql, makeCusips(0, 1200))
     for (let kill = 0; kill < 2; kill += 1) {
       await sleep(6000 + Math.random() * 6000)
       // The slow one and that with the wrong clock stay.
@@ -82,7 +79,7 @@ test('is never exceeded by eight workers, one far from the database, one with a 
 test('is shared with a tool that knows nothing of it: 429 blocks all, who go on when its window has ended', () =>
   staged(async ({ sim, sql, workers, start }) => {
     await Promise.all(Array.from({ length: 3 }, () => start()))
-    await askFor(sql, range(0, 500))
+    await askFor(sql, makeCusips(0, 500))
     const began = performance.now()
     const outsider = async () => {
       const response = await fetch(`${sim.url}/v3/mapping`, {

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { type Installation, jsonLines, type Running, run, start, withInstallation } from '../cli/pgfigi.ts'
 import { amount } from '../support/at_length.ts'
 import { figure } from '../support/figure.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { requireLawful } from '../support/lawful.ts'
 import { askFor, mappingCount } from '../support/mappings.ts'
 import { withNextVersion } from '../support/next_version.ts'
@@ -59,8 +59,6 @@ async function worker({ env, running }: Stage, main?: string): Promise<Running> 
   return started
 }
 
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
-
 test('to a newer schema, the workers stop and say why, refuse to start, and the newer one fetches what they left', () =>
   staged(async (stage) => {
     const { sql, env } = stage
@@ -76,7 +74,7 @@ test('to a newer schema, the workers stop and say why, refuse to start, and the 
       const asking = new AbortController()
       const load = (async () => {
         for (; !asking.signal.aborted; asked += 20) {
-          await askFor(sql, range(asked, 20))
+          await askFor(sql, makeCusips(asked, 20))
           await sleep(20)
         }
       })()
@@ -131,10 +129,10 @@ test('that takes from the workers what they call: they stop all the same, and no
     const { sql, env } = stage
     await withNextVersion(next, async (main) => {
       const old = await worker(stage)
-      await askFor(sql, range(0, 400))
+      await askFor(sql, makeCusips(0, 400))
       await until('some are known', async () => (await mappingCount(sql)) > 0)
       assert.is((await run(['migrate', 'up'], { env, main })).code, 0)
-      await askFor(sql, range(400, 100))
+      await askFor(sql, makeCusips(400, 100))
       const { code, stderr } = await old.ended
       assert.is(code, 1, stderr)
       assert.match(stderr, newer)

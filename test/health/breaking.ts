@@ -2,17 +2,16 @@ import type { Sql } from 'postgres'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/pgfigi.ts'
 import { breakLaws, setHere } from '../support/health_causes.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { openSession, resolve, type Session } from '../support/mappings.ts'
 import { timePasses } from '../support/time_passes.ts'
 import { until } from '../support/until.ts'
 import { type Installed, startAmong, waitingFor } from './installed.ts'
 
-const cusips = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
-const old = cusips(0, 200)
-const recent = cusips(1_000, 60)
-const unknown = cusips(2_000, 60)
-const waiting = cusips(3_000, 60)
+const old = makeCusips(0, 200)
+const recent = makeCusips(1_000, 60)
+const unknown = makeCusips(2_000, 60)
+const waiting = makeCusips(3_000, 60)
 const invalid = makeCusip(4_000)
 
 /** What goes wrong between workers, OpenFIGI and a replica. No worker is left. */

@@ -1,10 +1,8 @@
 // runs alone: it makes roles, which all databases of a cluster share
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { packageRoot } from '../support/cluster.ts'
 import { withDatabase } from '../support/database.ts'
+import { grantScript } from '../support/login_role.ts'
 import { withAdmin } from '../support/template.ts'
 import { withPage } from './pages.ts'
 
@@ -19,7 +17,7 @@ test('a role of the monitors reads everything on the page, and one of the worker
   }
   try {
     await withDatabase(async ({ sql, url }) => {
-      await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8'))
+      await sql.unsafe(grantScript)
       await sql`select public.upsert_mapping('CUSIP', ${apple.identifier_value}, 'AAPL')`
       for (const [role, user] of Object.entries(users)) {
         await sql.unsafe(`create role ${user} login password 'secret' in role ${role}`)
@@ -57,7 +55,7 @@ test('what a role may not read is told as such, and hides nothing else', async (
   const user = `pgfigi_test_poor_${process.pid}`
   try {
     await withDatabase(async ({ sql, url }) => {
-      await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8'))
+      await sql.unsafe(grantScript)
       await sql.unsafe(`create role ${user} login password 'secret' in role pgfigi_monitor`)
       const own = Object.assign(new URL(url), { username: user, password: 'secret' }).href
       const refuse = (name: string) =>

@@ -7,7 +7,7 @@ import { OpenFIGIClient } from '../../src/index.ts'
 import { type Ended, run, start } from '../cli/pgfigi.ts'
 import { type Visit, visitTo } from '../http/pages.ts'
 import { placesWithTrace, tellingProcesses } from '../support/canaries.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { type OwnCluster, withOwnCluster } from '../support/own_cluster.ts'
 import { recordingLogger, textOf } from '../support/recording_logger.ts'
@@ -53,8 +53,6 @@ function urlWith(url: string, own: { password?: string; port?: string }): string
   return Object.assign(new URL(url), own).href
 }
 
-const cusips = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
-
 /** What OpenFIGI, or a proxy before it, might say of what it was sent. */
 const echo = `No! ${key} ${JSON.stringify({ headers: { 'x-openfigi-apikey': key, authorization: `Bearer ${key}` } })}`
 
@@ -72,22 +70,22 @@ const failures = [
 /** Each is an hour. They come in this order. */
 const hours: Readonly<Record<string, (day: Day) => Promise<unknown>>> = {
   'new identifiers are looked up': async ({ pgfigi }) => {
-    const { code, stderr } = await pgfigi(['resolve', ...cusips(0, 5)])
+    const { code, stderr } = await pgfigi(['resolve', ...makeCusips(0, 5)])
     assert.is(code, 0, stderr)
   },
   'what is known is looked up': ({ pgfigi, client }) =>
     Promise.all([pgfigi(['resolve', '--json', makeCusip(0)]), client.resolve(makeCusip(1))]),
   'SQL misses, and the worker fetches': async ({ sql }) => {
-    await sql`select from public.resolve_mappings('CUSIP', ${cusips(10, 20)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(10, 20)})`
     await fetched(sql)
   },
-  'a book is warmed': ({ pgfigi }) => pgfigi(['warm', '-'], { input: cusips(40, 30).join('\n') }),
+  'a book is warmed': ({ pgfigi }) => pgfigi(['warm', '-'], { input: makeCusips(40, 30).join('\n') }),
   'old data is imported': ({ pgfigi }) =>
     pgfigi(['import', '-', '--json'], {
       input: JSON.stringify({ [makeCusip(0)]: 'AAA', [makeCusip(90)]: 'B' }),
     }),
   'a file is enriched': ({ pgfigi }) =>
-    pgfigi(['enrich', '-', '--json'], { input: `cusip\n${cusips(0, 8).join('\n')}\nnonsense\n` }),
+    pgfigi(['enrich', '-', '--json'], { input: `cusip\n${makeCusips(0, 8).join('\n')}\nnonsense\n` }),
   'OpenFIGI refuses the key and quotes it': async ({ sim, pgfigi }) => {
     sim.fail({ status: 401, body: echo, idValues: [makeCusip(100)], times: 1 })
     await pgfigi(['resolve', makeCusip(100)])
@@ -95,13 +93,13 @@ const hours: Readonly<Record<string, (day: Day) => Promise<unknown>>> = {
   'OpenFIGI refuses another key': ({ pgfigi, env }) =>
     pgfigi(['resolve', makeCusip(101)], { env: { ...env, OPENFIGI_API_KEY: wrong } }),
   'OpenFIGI fails for a command, and quotes what it was sent': async ({ sim, pgfigi }) => {
-    const values = cusips(110, failures.length)
+    const values = makeCusips(110, failures.length)
     for (const [n, fault] of failures.entries()) sim.fail({ ...fault, idValues: values.slice(n, n + 1) })
     await pgfigi(['resolve', ...values], { env: { OPENFIGI_JOBS_PER_REQUEST: '1' } })
   },
   'OpenFIGI fails for the worker': async ({ sim, sql }) => {
     sim.clearFaults()
-    const values = cusips(130, 6)
+    const values = makeCusips(130, 6)
     for (const [n, fault] of failures.slice(0, 4).entries())
       sim.fail({ ...fault, times: 3, idValues: values.slice(n, n + 1) })
     await sql`select from public.resolve_mappings('CUSIP', ${values})`
@@ -109,7 +107,7 @@ const hours: Readonly<Record<string, (day: Day) => Promise<unknown>>> = {
     sim.clearFaults()
   },
   'OpenFIGI fails for a client': async ({ sim, client, hear }) => {
-    const values = cusips(140, failures.length)
+    const values = makeCusips(140, failures.length)
     for (const [n, fault] of failures.entries())
       sim.fail({ ...fault, times: 2, idValues: values.slice(n, n + 1) })
     await Promise.all(
@@ -164,7 +162,7 @@ const hours: Readonly<Record<string, (day: Day) => Promise<unknown>>> = {
   'the database is back': async ({ cluster, sql }) => {
     await cluster.start()
     await until('it answers', () => isAnswering(sql))
-    await sql`select from public.resolve_mappings('CUSIP', ${cusips(180, 5)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(180, 5)})`
   },
   'passwords are wrong': ({ env, pgfigi }) =>
     atOnce([

@@ -13,7 +13,7 @@ import { startWorker } from '../../src/worker/run.ts'
 import { run } from '../cli/pgfigi.ts'
 import { testKey } from '../support/canaries.ts'
 import { databaseUrl, makeHome, packageRoot, removeHome } from '../support/cluster.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { observe, resolve } from '../support/mappings.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
 import { otherServers, startCluster } from '../support/run_clusters.ts'
@@ -24,9 +24,8 @@ import { blocksOf, pagesOf } from './pages.ts'
 const test = suite('backup and restore')
 const execute = promisify(execFile)
 
-const cusips = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
-const fetched = cusips(0, 120)
-const waiting = cusips(500, 20)
+const fetched = makeCusips(0, 120)
+const waiting = makeCusips(500, 20)
 
 /** The commands of docs/operations/backup.md that begin with one of these words, as they stand there. */
 async function commandsOfPage(programs: RegExp): Promise<string[]> {

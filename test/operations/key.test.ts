@@ -4,14 +4,12 @@ import { parseConfig } from '../../src/config.ts'
 import { silentLogger } from '../../src/log.ts'
 import { startWorker } from '../../src/worker/run.ts'
 import { withDatabase } from '../support/database.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
 import { blocksOf, pagesOf } from './pages.ts'
 
 const test = suite('changing the API key')
-
-const cusips = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 test('workers go over to another key one by one, without a pause and without a 429', () =>
   withSimulator({ apiKeys: ['old-key', 'new-key'], limit: { requests: 5, windowMs: 500 } }, (sim) =>
@@ -40,12 +38,12 @@ test('workers go over to another key one by one, without a pause and without a 4
       }
 
       const before = await work('old-key')
-      await fetchAll(cusips(0, 20))
+      await fetchAll(makeCusips(0, 20))
       const [old] = await budgets()
       const after = await work('new-key')
-      await fetchAll(cusips(100, 100))
+      await fetchAll(makeCusips(100, 100))
       await before.stop()
-      await fetchAll(cusips(300, 20))
+      await fetchAll(makeCusips(300, 20))
       await after.stop()
 
       assert.equal(Object.keys(sim.countByStatus()), ['200'])

@@ -8,15 +8,13 @@ import { createFetcher } from '../../src/pipeline/create_fetcher.ts'
 import type { Fetcher } from '../../src/pipeline/fetcher.ts'
 import { testKey } from '../support/canaries.ts'
 import { withDatabase } from '../support/database.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { resolve } from '../support/mappings.ts'
 import { type Simulator, type SimulatorOptions, withSimulator } from '../support/openfigi_simulator.ts'
 import { type RecordingLogger, recordingLogger } from '../support/recording_logger.ts'
 import { until } from '../support/until.ts'
 
 const test = suite('the fetcher')
-
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 interface Stage {
   readonly sim: Simulator
@@ -68,7 +66,7 @@ test('drains the queue in full requests, and is done at once where there is noth
     const one = fetcher()
     await one.drain()
     assert.is(sim.log.length, 0)
-    await ask(sql, range(0, 730))
+    await ask(sql, makeCusips(0, 730))
     await Promise.all([one.drain(), one.drain()])
     assert.equal(await queue(sql), empty)
     assert.equal(
@@ -84,7 +82,7 @@ test('drains the queue in full requests, and is done at once where there is noth
 test('goes on with smaller requests where the server takes no more', () =>
   staged(
     async ({ sql, sim, fetcher }) => {
-      await ask(sql, range(0, 300))
+      await ask(sql, makeCusips(0, 300))
       await fetcher().drain()
       assert.equal(await queue(sql), empty)
       assert.ok(
@@ -97,7 +95,7 @@ test('goes on with smaller requests where the server takes no more', () =>
 
 test('finds the one job that is refused; the others get their answers', () =>
   staged(async ({ sql, sim, fetcher }) => {
-    const [bad = '', ...others] = range(0, 100)
+    const [bad = '', ...others] = makeCusips(0, 100)
     sim.poison(bad)
     await ask(sql, [bad, ...others])
     const one = fetcher()
@@ -115,7 +113,7 @@ test('finds the one job that is refused; the others get their answers', () =>
 
 test('stops at a key that is refused, says so, and loses nothing', () =>
   staged(async ({ sql, sim, fetcher }) => {
-    await ask(sql, range(0, 150))
+    await ask(sql, makeCusips(0, 150))
     sim.fail({ status: 401, times: Number.POSITIVE_INFINITY })
     const one = fetcher()
     await one.drain().then(
@@ -143,7 +141,7 @@ test('writes the answers that can be written, and fetches the others again when 
       $$;
       create trigger refuse before insert on public.security_mappings
         for each row execute function public.refuse();`)
-      await ask(sql, range(0, 400))
+      await ask(sql, makeCusips(0, 400))
       const one = fetcher({ leaseMs: 1200 })
       void one.drain()
       await until('the rest is known', async () => {
@@ -155,7 +153,7 @@ test('writes the answers that can be written, and fetches the others again when 
       // The process has something under way all the time, whose leases it renews.
       let asked = 1000
       const busy = setInterval(() => {
-        void ask(sql, range(asked, 10))
+        void ask(sql, makeCusips(asked, 10))
         asked += 10
         void one.drain()
       }, 100)
@@ -178,7 +176,7 @@ test('writes the answers that can be written, and fetches the others again when 
 test('keeps the leases of what is under way, however long that takes', () =>
   staged(
     async ({ sql, sim, fetcher }) => {
-      await ask(sql, range(0, 20))
+      await ask(sql, makeCusips(0, 20))
       const [one, other] = [fetcher({ leaseMs: 600 }), fetcher({ leaseMs: 600 })]
       await Promise.all([one.drain(), other.drain()])
       assert.is(sim.filteredRequests().length, 1)
@@ -189,7 +187,7 @@ test('keeps the leases of what is under way, however long that takes', () =>
 
 test('gives back what is under way when it is closed, to be claimed at once by others', () =>
   staged(async ({ sql, sim, fetcher }) => {
-    await ask(sql, range(0, 120))
+    await ask(sql, makeCusips(0, 120))
     sim.fail({ kind: 'hang', times: 2 })
     const one = fetcher()
     const drained = one.drain()
@@ -208,7 +206,7 @@ test('gives back what is under way when it is closed, to be claimed at once by o
 
 test('sends nothing when it is closed while it waits for a slot', () =>
   staged(async ({ sql, sim, fetcher }) => {
-    await ask(sql, range(0, 300))
+    await ask(sql, makeCusips(0, 300))
     const one = fetcher({ rateLimit: '1/60s' })
     const drained = one.drain()
     await until('the first is recorded', async () => sim.log[0]?.status === 200)

@@ -32,7 +32,7 @@ test('holds over four processes that want as much as they can get, one on a slow
     const limit = { capacity: 10, windowMs: 2100 }
     await using stack = new AsyncDisposableStack()
     const slow = stack.use(await startDatabaseProxy(url))
-    for (const way of ['toServer', 'toClient'] as const) slow.disturb(way, { delayMs: 700 })
+    slow.disturb('both', { delayMs: 700 })
     const start = async (url: string) =>
       stack.use(await forkProgram('budget_process.ts', { url, name: 'shared', limit }))
     const [slowOne, ...others] = await Promise.all([

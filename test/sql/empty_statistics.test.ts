@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withDatabase } from '../support/database.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusips } from '../support/identifiers_maker.ts'
 import { openSession, type Session } from '../support/mappings.ts'
 
 const test = suite(
@@ -13,8 +13,6 @@ const written = 3_000
 
 /** So many comparisons of each row with each take minutes; probes of an index, a fraction of a second. */
 const limit = '30s'
-
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 function upsert({ sql }: Session, values: string[], ticker = 'T'): PromiseLike<unknown> {
   return sql`
@@ -35,17 +33,17 @@ function sight({ sql }: Session, values: string[], day: string): PromiseLike<unk
 }
 
 const writers: Readonly<Record<string, (session: Session) => PromiseLike<unknown>>> = {
-  'upsert_mappings of what is new': (session) => upsert(session, range(100_000, written)),
-  'upsert_mappings of the same tickers': (session) => upsert(session, range(8_000, written)),
-  'upsert_mappings of other tickers': (session) => upsert(session, range(0, written), 'U'),
-  'upsert_mappings of what was sighted': (session) => upsert(session, range(50_000, written)),
-  'record_sightings of what is new': (session) => sight(session, range(200_000, written), '2020-01-01'),
-  'record_sightings of what is known': (session) => sight(session, range(0, written), '2020-01-01'),
-  'record_sightings of another day': (session) => sight(session, range(52_000, written), '2020-03-01'),
+  'upsert_mappings of what is new': (session) => upsert(session, makeCusips(100_000, written)),
+  'upsert_mappings of the same tickers': (session) => upsert(session, makeCusips(8_000, written)),
+  'upsert_mappings of other tickers': (session) => upsert(session, makeCusips(0, written), 'U'),
+  'upsert_mappings of what was sighted': (session) => upsert(session, makeCusips(50_000, written)),
+  'record_sightings of what is new': (session) => sight(session, makeCusips(200_000, written), '2020-01-01'),
+  'record_sightings of what is known': (session) => sight(session, makeCusips(0, written), '2020-01-01'),
+  'record_sightings of another day': (session) => sight(session, makeCusips(52_000, written), '2020-03-01'),
   restore_mappings: ({ sql }) => sql`
     with gone as (
       delete from public.security_mappings m
-      where m.identifier_value = any (${range(5_000, written)}::text[])
+      where m.identifier_value = any (${makeCusips(5_000, written)}::text[])
       returning to_jsonb(m) as row
     )
     select count(*)
@@ -53,14 +51,15 @@ const writers: Readonly<Record<string, (session: Session) => PromiseLike<unknown
   restore_sightings: ({ sql }) => sql`
     with gone as (
       delete from figi_private.sightings s
-      where s.identifier_value = any (${range(56_000, written)}::text[])
+      where s.identifier_value = any (${makeCusips(56_000, written)}::text[])
       returning to_jsonb(s) as row
     )
     select count(*)
     from figi_private.restore_sightings((select jsonb_agg(row) from gone))`,
   'resolve_mappings of misses': ({ sql }) => sql`
-    select count(*) from public.resolve_mappings('CUSIP', ${range(300_000, written)}::text[])`,
-  warm_mappings: ({ sql }) => sql`select public.warm_mappings('CUSIP', ${range(400_000, written)}::text[])`,
+    select count(*) from public.resolve_mappings('CUSIP', ${makeCusips(300_000, written)}::text[])`,
+  warm_mappings: ({ sql }) =>
+    sql`select public.warm_mappings('CUSIP', ${makeCusips(400_000, written)}::text[])`,
   refresh_stale: ({ sql }) => sql`select public.refresh_stale('0', ${written})`,
   claim_requests: ({ sql }) =>
     sql`select count(*) from figi_private.claim_requests('somebody', 10, 100, '1 minute')`,
@@ -69,16 +68,16 @@ const writers: Readonly<Record<string, (session: Session) => PromiseLike<unknown
       select jsonb_agg(jsonb_build_object(
         'identifier_type', 'CUSIP', 'identifier_value', a.value, 'outcome', 'listing', 'ticker', 'R'
       ))
-      from unnest(${range(300_000, 1_000)}::text[]) as a (value)
+      from unnest(${makeCusips(300_000, 1_000)}::text[]) as a (value)
     ))`,
 }
 
 test('slow no writer down', () =>
   withDatabase(async ({ sql, url }) => {
     await using loader = await openSession(url)
-    await upsert(loader, range(0, loaded))
-    await sight(loader, range(50_000, loaded), '2020-01-02')
-    await sql`select public.warm_mappings('CUSIP', ${range(500_000, loaded)}::text[])`
+    await upsert(loader, makeCusips(0, loaded))
+    await sight(loader, makeCusips(50_000, loaded), '2020-01-02')
+    await sql`select public.warm_mappings('CUSIP', ${makeCusips(500_000, loaded)}::text[])`
     await sql`analyze`
     await sql`
       update pg_class

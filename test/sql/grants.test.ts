@@ -1,20 +1,16 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Logger, run as runWorker } from 'graphile-worker'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { packageRoot } from '../support/cluster.ts'
 import { withDatabase, withRollback } from '../support/database.ts'
 import { givenFunctions, type Role, readable } from '../support/decisions.ts'
 import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
+import { grantScript } from '../support/login_role.ts'
 import { failureOf, observe, openSession, requestsFor, resolve } from '../support/mappings.ts'
 import { withAdmin } from '../support/template.ts'
 
 const test = suite('docs/grants.sql')
 
 type Sql = Parameters<Parameters<typeof withRollback>[0]>[0]
-
-const script = await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')
 
 const ours = `('public'::regnamespace, 'figi_private'::regnamespace)`
 
@@ -76,7 +72,7 @@ async function as(
   work: (sql: Sql, owner: <T>(work: () => Promise<T>) => Promise<T>) => Promise<void>,
 ) {
   await withRollback(async (sql) => {
-    await sql.unsafe(script)
+    await sql.unsafe(grantScript)
     const [me] = await sql`select session_user as name`
     await sql.unsafe(`set local role ${role}`)
     await work(sql, async (work) => {
@@ -94,7 +90,7 @@ const refusal = async (sql: Sql, statement: string) =>
 
 test('it can be run any number of times', async () => {
   await withRollback(async (sql) => {
-    for (let time = 0; time < 3; time++) await sql.unsafe(script)
+    for (let time = 0; time < 3; time++) await sql.unsafe(grantScript)
   })
 })
 
@@ -102,7 +98,10 @@ test('it runs in two databases of a server at once', () =>
   withDatabase((one) =>
     withDatabase(async (other) => {
       // Roles of our own, which are there and not yet members of each other.
-      const ours = script.replaceAll(/pgfigi_(?=analyst|monitor|worker)/g, `pgfigi_twice_${process.pid}_`)
+      const ours = grantScript.replaceAll(
+        /pgfigi_(?=analyst|monitor|worker)/g,
+        `pgfigi_twice_${process.pid}_`,
+      )
       const roles = ['worker', 'monitor', 'analyst'].map((role) => `pgfigi_twice_${process.pid}_${role}`)
       try {
         for (const role of roles) await one.sql.unsafe(`create role ${role} nologin`)
@@ -124,13 +123,13 @@ test('it runs in two databases of a server at once', () =>
 test('it runs where the schema of the worker is absent', async () => {
   await withRollback(async (sql) => {
     await sql`drop schema graphile_worker cascade`
-    await sql.unsafe(script)
+    await sql.unsafe(grantScript)
   })
 })
 
 test('an analyst may execute the lookups and read the views, and nothing else whatever is added', async () => {
   await withRollback(async (sql) => {
-    await sql.unsafe(script)
+    await sql.unsafe(grantScript)
     assert.equal(await executable(sql, 'pgfigi_analyst'), analystFunctions)
     assert.equal(await held(sql, 'pgfigi_analyst'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_analyst'), ['usage figi_private', 'usage public'])
@@ -139,7 +138,7 @@ test('an analyst may execute the lookups and read the views, and nothing else wh
 
 test('a monitor may also read what is counted, and has no right on a table of ours', async () => {
   await withRollback(async (sql) => {
-    await sql.unsafe(script)
+    await sql.unsafe(grantScript)
     assert.equal(await executable(sql, 'pgfigi_monitor'), [...analystFunctions, ...monitorFunctions].sort())
     assert.equal(await held(sql, 'pgfigi_monitor'), analystViews)
     assert.equal(await schemas(sql, 'pgfigi_monitor'), ['usage figi_private', 'usage public'])
@@ -184,7 +183,7 @@ test('a monitor reads everything it may', async () => {
 
 test('a worker may also execute what claims and records, and has no right on a table of ours', async () => {
   await withRollback(async (sql) => {
-    await sql.unsafe(script)
+    await sql.unsafe(grantScript)
     assert.equal(
       await executable(sql, 'pgfigi_worker'),
       [...analystFunctions, ...monitorFunctions, ...workerFunctions].sort(),
@@ -373,7 +372,7 @@ test('graphile-worker runs a job that a lookup added, as a user with nothing but
   const user = `pgfigi_test_worker_${process.pid}`
   try {
     await withDatabase(async ({ sql, url }) => {
-      await sql.unsafe(script)
+      await sql.unsafe(grantScript)
       await sql.unsafe(`create role ${user} login`)
       await sql.unsafe(`alter role ${user} password 'secret'`)
       await sql.unsafe(`grant pgfigi_worker to ${user}`)

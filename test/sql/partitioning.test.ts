@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { packageRoot } from '../support/cluster.ts'
 import { withDatabase, withRollback } from '../support/database.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { grantScript } from '../support/login_role.ts'
 import { failureOf, observe, periodsOf, requestsFor, resolve } from '../support/mappings.ts'
 import { knownSecurities } from '../support/openfigi_simulator.ts'
 
@@ -46,7 +47,7 @@ async function catalogue(sql: Sql): Promise<string[]> {
 
 test('changes nothing but where the rows are: laws, lookups, writers, imports and rights stay', () =>
   withDatabase(async ({ sql }) => {
-    await sql.unsafe(await readFile(join(packageRoot, 'docs', 'grants.sql'), 'utf8')).simple()
+    await sql.unsafe(grantScript).simple()
     await observe(sql, 'CUSIP', makeCusip(1), 'OLD', '2020-01-01')
     await observe(sql, 'CUSIP', makeCusip(1), 'NEW')
     await observe(sql, 'CUSIP', apple.key, 'AAPL')

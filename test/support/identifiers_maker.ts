@@ -56,6 +56,11 @@ export function makeCusip(n: number): string {
   return withIssue(CUSIP_ISSUER, n)
 }
 
+/** So many of them, from number `from` on. */
+export function makeCusips(from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => makeCusip(from + n))
+}
+
 /** Begins with a letter: ID_CINS. Distinct for 0 <= n < 239 million. */
 export function makeCins(n: number): string {
   return withIssue(CINS_ISSUER, n)

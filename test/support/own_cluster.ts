@@ -28,6 +28,13 @@ export interface OwnClusterOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
+/** Ends the server of a home by that signal, and waits until it is gone. */
+export async function endServer(home: string, signal: NodeJS.Signals): Promise<void> {
+  const pid = Number((await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+  process.kill(pid, signal)
+  while (processExists(pid)) await sleep(20)
+}
+
 export async function withOwnCluster(
   work: (cluster: OwnCluster) => Promise<void>,
   own: OwnClusterOptions = {},
@@ -42,16 +49,11 @@ export async function withOwnCluster(
   const { url } = await acquire()
   const log = () => readFile(join(home, 'postgres.log'), 'utf8')
   const recoveries = async () => (await log()).split('database system is ready to accept connections').length
-  const end = async (signal: NodeJS.Signals) => {
-    const pid = Number((await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
-    process.kill(pid, signal)
-    while (processExists(pid)) await sleep(20)
-  }
   await migrateToNow(url)
   await work({
     url,
-    stop: () => end('SIGQUIT'),
-    kill: () => end('SIGKILL'),
+    stop: () => endServer(home, 'SIGQUIT'),
+    kill: () => endServer(home, 'SIGKILL'),
     async killSession(pid) {
       const before = await recoveries()
       process.kill(pid, 'SIGKILL')

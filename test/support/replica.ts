@@ -1,14 +1,13 @@
-import { appendFile, chown, mkdir, mkdtemp, readFile } from 'node:fs/promises'
+import { appendFile, chown, mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import postgres, { type Sql } from 'postgres'
 import { acquireEmbedded } from '../../src/database/embedded.ts'
 import { serverAccount } from '../../src/database/embedded_account.ts'
 import { runCommand } from '../../src/database/embedded_command.ts'
 import { freePort } from '../../src/database/embedded_port.ts'
-import { processExists } from '../../src/processes.ts'
 import { makeHome, removeHome, throwawaySettings } from './cluster.ts'
+import { endServer } from './own_cluster.ts'
 import { otherServers } from './run_clusters.ts'
 import { startDatabaseProxy, type TcpProxy } from './tcp_proxy.ts'
 import { migrateToNow } from './template.ts'
@@ -96,12 +95,7 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
         stop,
         replication,
         promote: () => run('pg_ctl', 'promote', '-w', '-s', '-D', data),
-        async stopPrimary() {
-          const file = await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')
-          const pid = Number(file.split('\n')[0])
-          process.kill(pid, 'SIGQUIT')
-          while (processExists(pid)) await sleep(20)
-        },
+        stopPrimary: () => endServer(home, 'SIGQUIT'),
         async startPrimary() {
           const again = await acquire()
           if (again.url !== primaryUrl) throw new Error('the primary came back on another port')

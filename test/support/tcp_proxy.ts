@@ -21,7 +21,7 @@ export interface TcpProxy extends AsyncDisposable {
   /** The same URL by way of the proxy. */
   urlOf(url: string): string
   /** From now on, on all connections; undefined ends it. What passed before does not count. */
-  disturb(direction: Direction, disturbance: Disturbance | undefined): void
+  disturb(direction: Direction | 'both', disturbance: Disturbance | undefined): void
   block(): void
   /** What has been held back arrives, as by TCP's retransmissions. */
   unblock(): void
@@ -124,7 +124,8 @@ async function startTcpProxy(target: { host: string; port: number }, at: number)
       return changed.href
     },
     disturb(direction, disturbance) {
-      disturbances[direction] = disturbance
+      if (direction !== 'toClient') disturbances.toServer = disturbance
+      if (direction !== 'toServer') disturbances.toClient = disturbance
     },
     block() {
       if (isBlocked) return

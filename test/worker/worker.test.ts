@@ -14,7 +14,7 @@ import fetchMappings from '../../tasks/fetch_mappings.ts'
 import refreshStaleMappings from '../../tasks/refresh_stale_mappings.ts'
 import { spawnCommand } from '../support/child.ts'
 import { packageRoot } from '../support/cluster.ts'
-import { makeCusip } from '../support/identifiers_maker.ts'
+import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { observe, resolve } from '../support/mappings.ts'
 import { knownSecurities } from '../support/openfigi_simulator.ts'
 import { until } from '../support/until.ts'
@@ -23,7 +23,6 @@ import { type WorkerStage, withWorkerStage } from '../support/worker_stage.ts'
 const test = suite('the worker')
 const quiet = new Logger(() => () => {})
 const { apple, bond, ibm } = knownSecurities
-const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => makeCusip(from + n))
 
 function staged(work: (stage: WorkerStage) => Promise<void>, latencyMs = 300): Promise<void> {
   return withWorkerStage({ latencyMs }, work)
@@ -55,7 +54,7 @@ test('fetches what was requested in the moment in which it was done', () =>
     const worker = await startWorker(parseConfig(environment), url, silentLogger)
     try {
       // One after the other: each comes in as the drain for the one before ends.
-      for (const value of range(0, 40)) {
+      for (const value of makeCusips(0, 40)) {
         await resolve(sql, 'CUSIP', value)
         await until(`${value} is known`, async () => (await statusOf(sql, value)) !== 'miss', 10)
       }
@@ -66,7 +65,7 @@ test('fetches what was requested in the moment in which it was done', () =>
 
 test('drains what waits when it starts, without a job', () =>
   staged(async ({ sql, url, environment }) => {
-    await sql`select from public.resolve_mappings('CUSIP', ${range(0, 150)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 150)})`
     await sql`delete from graphile_worker._private_jobs`
     const worker = await startWorker(parseConfig(environment), url, silentLogger)
     try {
@@ -84,7 +83,7 @@ test('goes on after the server has thrown out all its sessions', () =>
   staged(async ({ sql, url, environment }) => {
     const worker = await startWorker(parseConfig(environment), url, silentLogger)
     try {
-      await sql`select from public.resolve_mappings('CUSIP', ${range(0, 50)})`
+      await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 50)})`
       await until('some are known', async () => (await statusOf(sql, makeCusip(0))) !== 'miss')
       await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`.catch(
         () => {},
@@ -101,7 +100,7 @@ test('goes on after the server has thrown out all its sessions', () =>
 
 test('runs under plain graphile-worker, too, and ends at SIGTERM', () =>
   staged(async ({ sql, environment }) => {
-    await sql`select from public.resolve_mappings('CUSIP', ${range(0, 20)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 20)})`
     await sql`delete from graphile_worker._private_jobs`
     await using worker = spawnCommand(
       process.execPath,
@@ -168,7 +167,7 @@ test('refreshes no more than the budget can fetch before the next time', () =>
     assert.is(refreshableUntilNextRun(config), 5)
     const keyed = { rateLimit: { capacity: 25, windowMs: 7000 }, jobsPerRequest: 100 }
     assert.is(refreshableUntilNextRun(keyed), Math.floor(3600 / 7) * 25 * 50)
-    for (const value of range(0, 9)) await observe(sql, 'CUSIP', value, 'OLD', '2020-01-01')
+    for (const value of makeCusips(0, 9)) await observe(sql, 'CUSIP', value, 'OLD', '2020-01-01')
     await resolve(sql, 'CUSIP', apple.key)
     assert.is(await refreshWithinBudget(sql, config), 4, 'what waits already takes up room')
     assert.is(await refreshWithinBudget(sql, config), 0)
@@ -201,7 +200,7 @@ test('has a crontab that agrees with what the refresh reckons with', async () =>
 test('picks up what a dead worker left, with the job that cron adds', () =>
   staged(async (stage) => {
     const { sql } = stage
-    await sql`select from public.resolve_mappings('CUSIP', ${range(0, 30)})`
+    await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(0, 30)})`
     await sql`
       update figi_private.fetch_requests
       set claimed_by = 'a worker that died', claimed_until = clock_timestamp() + interval '1 second'`
