@@ -193,6 +193,20 @@ function run(...args: string[]): { lines: string[]; status: number | null } {
   return { lines: stdout.trimEnd().split('\n'), status }
 }
 
+test('what failed is told once more at the end, in short, for whoever is shown the end alone', async () => {
+  const folder = await folderOf({
+    'one.test.ts': `${head} test('a', () => assert.is(1, 2)); test('b', () => {}); test('c', () => assert.ok(false, 'no c'))\ntest.run()`,
+    'two.test.ts': `${head} test('d', () => process.exit(0))\ntest.run()`,
+  })
+  const { lines } = run('--folder', folder)
+  const end = lines.slice(lines.indexOf('What failed:')).join('\n')
+  assert.match(end, /FAILED \S*one\.test\.ts\n/)
+  assert.match(end, /FAIL {2}"a"\n.*Expected values to be strictly equal/)
+  assert.match(end, /FAIL {2}"c"\n.*no c/)
+  assert.match(end, /FAILED \S*two\.test\.ts\n.*it ended before uvu did/)
+  assert.not.match(end, 'node_modules')
+})
+
 test("a test's environment has nothing of the user's databases, keys and settings", () => {
   const env = cleanEnvironment(
     { PGFIGI_HOME: '/tmp/home' },

@@ -23,6 +23,7 @@ export class TestRun implements AsyncDisposable {
   readonly #options: TestRunOptions
   readonly #folder: string
   readonly #interrupted = new AbortController()
+  readonly #failures: string[] = []
 
   static async start(options: TestRunOptions): Promise<TestRun> {
     return new TestRun(options, await makeRunFolder())
@@ -69,12 +70,14 @@ export class TestRun implements AsyncDisposable {
 
   fail(problem: string): void {
     this.count.failed++
+    this.#failures.push(`FAILED ${problem}`)
     console.log(`FAILED ${problem}`)
   }
 
-  /** Prints the sum; the exit status of the run. */
+  /** Prints once more, in short, what failed, for whoever is shown the end alone, and the sum; the exit status of the run. */
   end(): 0 | 1 {
     if (this.isInterrupted) this.fail('interrupted')
+    if (this.#failures.length > 0) console.log(`\nWhat failed:\n${this.#failures.join('\n')}`)
     const { passed, failed, skipped } = this.count
     console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
     return failed > 0 ? 1 : 0
@@ -112,7 +115,28 @@ export class TestRun implements AsyncDisposable {
     )
     for (const note of result.notes) console.log(`       note: ${note}`)
     for (const problem of result.problems) console.log(`       ${problem}`)
-    if (result.failed > 0) console.log(result.output.trim().replace(/^/gm, '       | '))
-    else for (const line of result.output.match(/\bSKIPPED: .+/g) ?? []) console.log(`       ${line}`)
+    if (result.failed > 0) {
+      this.#failures.push(`FAILED ${relative(packageRoot, file)}\n${inShort(result)}`)
+      console.log(indented(result.output.trim()))
+    } else for (const line of result.output.match(/\bSKIPPED: .+/g) ?? []) console.log(`       ${line}`)
   }
+}
+
+const linesInShort = 8
+
+/** What uvu says of each test that failed, without the way there; the last lines where it says nothing. */
+function inShort({ output, problems }: FileResult): string {
+  const told = [...output.matchAll(/^ *FAIL .*\n(?:(?! *FAIL | +at | {2}Total:).*\n)*/gm)].map(([text]) =>
+    text
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .slice(0, linesInShort)
+      .join('\n'),
+  )
+  if (told.length > 0) return indented(told.join('\n'))
+  return indented([...problems, ...output.trim().split('\n').slice(-linesInShort)].join('\n'))
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '       | ')
 }
