@@ -9,6 +9,8 @@ const test = suite('imports, live answers and clears at the same time')
 const IDENTIFIERS = 12
 const SESSIONS = 8
 const FOR_MS = 2_500
+/** Of each session, also where the machine is slow. */
+const LEAST = 10
 
 const pick = (n: number) => Math.floor(Math.random() * n)
 const day = (n: number) => new Date(Date.parse('2020-01-01Z') + n * 86_400_000).toISOString()
@@ -44,18 +46,15 @@ test('break no law, end in no deadlock, and leave what the sightings and what st
   withDatabase(async ({ sql, url }) => {
     const sessions = await Promise.all(Array.from({ length: SESSIONS }, () => openSession(url)))
     const until = performance.now() + FOR_MS
-    let statements = 0
     await Promise.all(
       sessions.map(async (session, n) => {
-        while (performance.now() < until) {
+        for (let times = 0; times < LEAST || performance.now() < until; times += 1) {
           if (n === 0 && pick(20) === 0) await session.sql`select clear_cache()`
           else await (n % 2 === 0 ? importSome(session) : answerSome(session))
-          statements += 1
         }
       }),
     )
     await Promise.all(sessions.map((session) => session[Symbol.asyncDispose]()))
-    assert.ok(statements > SESSIONS * 3, `only ${statements} statements`)
 
     const [laws] = await sql`
       select

@@ -23,8 +23,7 @@ async function record(sql: Sql, answers: object[], age = '0'): Promise<number> {
 const request = async (sql: Sql, n: number) => {
   const [row] = await sql`
     select
-      r.unfiltered, r.attempts, r.setbacks, r.last_error, r.claimed_by, r.gave_up_at is not null as gave_up,
-      case when isfinite(r.not_before) then round(extract(epoch from r.not_before - clock_timestamp()))::int end as pause
+      r.unfiltered, r.attempts, r.setbacks, r.last_error, r.claimed_by, r.gave_up_at is not null as gave_up
     from figi_private.fetch_requests r
     where r.identifier_value = ${makeCusip(n)}
     order by r.id desc`
@@ -34,6 +33,8 @@ const request = async (sql: Sql, n: number) => {
 const claim = (sql: Sql, claimant = 'me') =>
   sql<{ identifier_value: string; unfiltered: boolean }[]>`
     select identifier_value, unfiltered from figi_private.claim_requests(${claimant}, 100, 100, '1 minute')`
+
+const clock = async (sql: Sql) => (await sql<[{ now: string }]>`select clock_timestamp()::text as now`)[0].now
 
 const status = async (sql: Sql, n: number) => (await resolve(sql, 'CUSIP', makeCusip(n))).status
 
@@ -96,7 +97,9 @@ test('an error is retried after 2, 8 and 30 seconds, then gives up; it never bec
     await resolve(sql, 'CUSIP', makeCusip(1))
     for (const [attempt, pause] of [2, 8, 30].entries()) {
       assert.is((await claim(sql)).length, 1)
+      const before = await clock(sql)
       await record(sql, [answer(1, { outcome: 'error', message: `no ${attempt}` })])
+      const after = await clock(sql)
       assert.equal(await request(sql, 1), {
         unfiltered: false,
         attempts: attempt + 1,
@@ -104,8 +107,14 @@ test('an error is retried after 2, 8 and 30 seconds, then gives up; it never bec
         last_error: `no ${attempt}`,
         claimed_by: null,
         gave_up: false,
-        pause,
       })
+      const [row] = await sql`
+        select
+          not_before - ${`${pause} s`}::text::interval
+            between ${before}::text::timestamptz and ${after}::text::timestamptz as is_paused
+        from figi_private.fetch_requests`
+      assert.is(row?.is_paused, true, `for ${pause} s`)
+      await sql`update figi_private.fetch_requests set not_before = not_before + interval '1 minute'`
       assert.is((await claim(sql)).length, 0, 'not before the pause is over')
       assert.is(await status(sql, 1), 'miss')
       await letPauseEnd(sql)
@@ -220,7 +229,7 @@ test('an answer that was received a while ago is an observation of then', async 
       select extract(epoch from clock_timestamp() - last_fetched_date)::float8 as age
       from security_mappings
       where ticker = 'A'`
-    assert.ok(row?.age >= 3600 && row?.age < 3610)
+    assert.ok(row?.age >= 3600 && row?.age < 3660)
     assert.equal(
       (await periodsOf(sql, 'CUSIP', makeCusip(1))).map((one) => one.ticker),
       ['NEWER'],

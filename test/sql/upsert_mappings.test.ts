@@ -3,6 +3,8 @@ import * as assert from 'uvu/assert'
 import { withDatabase, withRollback } from '../support/database.ts'
 import { makeCusip, makeIsin } from '../support/identifiers_maker.ts'
 import { failureOf, observe, openSession, periodsOf } from '../support/mappings.ts'
+import { rowsRead } from '../support/rows_read.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('upsert_mappings')
 
@@ -189,7 +191,7 @@ test('columns longer or shorter than the set, empty sets and sets of nothing do 
   })
 })
 
-test('20,000 new, known and changed identifiers take a few seconds each, also in a session that began with a single one', async () => {
+test('20,000 new, known and changed identifiers take no minutes, also in a session that began with a single one', async () => {
   await withRollback(async (sql) => {
     await observe(sql, 'CUSIP', makeCusip(0), 'A', '2019-01-01Z')
     await observe(sql, 'CUSIP', makeCusip(0), 'B', '2019-02-01Z')
@@ -205,13 +207,14 @@ test('20,000 new, known and changed identifiers take a few seconds each, also in
           array_fill('CUSIP'::text, array[20000]), ${cusips}, array_fill(${ticker}::text, array[20000]), ${at}::text::timestamptz
         )`
       const took = performance.now() - began
-      assert.ok(took < 8_000, `${ticker} at ${at} took ${took} ms`)
+      // What is quadratic takes minutes.
+      assert.ok(took < 60_000, `${ticker} at ${at} took ${took} ms`)
       assert.equal(await rowsOf(sql), { rows, open: 20_000 })
     }
-    const began = performance.now()
+    const before = await rowsRead(sql)
     for (let n = 0; n < 50; n++) await observe(sql, 'CUSIP', makeCusip(n), 'C', '2023-01-01Z')
-    const took = performance.now() - began
-    assert.ok(took < 2_500, `single ones after that took ${took / 50} ms each`)
+    const rows = (await rowsRead(sql)) - before
+    assert.ok(rows < 50 * 100, `single ones after that read ${rows / 50} rows each`)
   })
 })
 
@@ -231,9 +234,7 @@ test('who listens to mapping_changes hears how many periods ended and began, and
     await session.sql`select clear_cache()`
     await session.sql`select clear_cache()`
     await session.sql`select pg_notify('mapping_changes', '"end"')`
-    const deadline = Date.now() + 5000
-    while (heard.at(-1) !== 'end' && Date.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    await until('the end is heard', () => heard.at(-1) === 'end')
     await listener.unlisten()
     const cleared = (heard[2] as { since: string }).since
     assert.ok(Math.abs(Date.parse(cleared) - Date.now()) < 60_000)
