@@ -136,6 +136,8 @@ test('is named by address and key without telling the key', () => {
 test('waits for somebody else who uses the key: 429 blocks everybody, and nothing is lost', () =>
   withSimulator({ limit: { requests: 5, windowMs: 1500 }, latencyMs: 20 }, (sim) =>
     withDatabase(async ({ sql, url }) => {
+      // A machine that sends fewer than five in a window would meet none.
+      sim.fail({ status: 429, times: 2, retryAfter: 1 })
       const config = parseConfig({
         DATABASE_URL: url,
         OPENFIGI_API_URL: sim.url,
