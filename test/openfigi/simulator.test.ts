@@ -16,6 +16,7 @@ import {
   type SimulatorOptions,
   withSimulator,
 } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('the simulator of OpenFIGI')
 
@@ -319,38 +320,42 @@ simulating('can be told other answers for single identifiers, and new tickers', 
 
 // --- refusals
 
-simulating('says every refusal as text that calls itself HTML', { apiKeys: ['good'] }, async (sim) => {
-  const jobs = [cusipJob('037833100')]
-  const refusals: [number, string, Asked][] = [
-    [401, 'Invalid API key.', { key: 'other' }],
-    [401, 'Invalid API key.', { key: '' }],
-    [404, 'Invalid url.', { path: '/v3/mappings' }],
-    [404, 'Invalid url.', { path: '/v3/mapping/values/idType', method: 'GET' }],
-    [405, 'Invalid HTTP method.', { method: 'GET' }],
-    [405, 'Invalid HTTP method.', { method: 'PUT' }],
-    [406, "Unsupported 'Accept' type.", { headers: { accept: 'text/csv' } }],
-    [415, 'Invalid Content-Type. Should be', { headers: { 'content-type': 'text/plain' } }],
-    [
-      415,
-      'Invalid Content-Type. Should be',
-      { headers: { 'content-type': 'application/json; charset=latin1' } },
-    ],
-  ]
-  for (const [status, text, asked] of refusals) {
-    const response = await ask(sim, jobs, { key: 'good', ...asked })
-    assert.is(response.status, status)
-    assert.ok(response.text.startsWith(text), response.text)
-    assert.is(response.headers['content-type'], 'text/html; charset=utf-8')
-    assert.is(response.headers['ratelimit-remaining'], undefined)
-    assert.is(response.headers['retry-after'], undefined)
-  }
-  // 401 and 404 took nothing from the window, the other five did
-  const { headers } = await ask(sim, jobs, {
-    key: 'good',
-    headers: { 'content-type': 'text/json; charset=UTF-8' },
-  })
-  assert.is(headers['ratelimit-remaining'], String(25 - 5 - 1))
-})
+simulating(
+  'says every refusal as text that calls itself HTML',
+  { apiKeys: ['good'], now: () => 0 },
+  async (sim) => {
+    const jobs = [cusipJob('037833100')]
+    const refusals: [number, string, Asked][] = [
+      [401, 'Invalid API key.', { key: 'other' }],
+      [401, 'Invalid API key.', { key: '' }],
+      [404, 'Invalid url.', { path: '/v3/mappings' }],
+      [404, 'Invalid url.', { path: '/v3/mapping/values/idType', method: 'GET' }],
+      [405, 'Invalid HTTP method.', { method: 'GET' }],
+      [405, 'Invalid HTTP method.', { method: 'PUT' }],
+      [406, "Unsupported 'Accept' type.", { headers: { accept: 'text/csv' } }],
+      [415, 'Invalid Content-Type. Should be', { headers: { 'content-type': 'text/plain' } }],
+      [
+        415,
+        'Invalid Content-Type. Should be',
+        { headers: { 'content-type': 'application/json; charset=latin1' } },
+      ],
+    ]
+    for (const [status, text, asked] of refusals) {
+      const response = await ask(sim, jobs, { key: 'good', ...asked })
+      assert.is(response.status, status)
+      assert.ok(response.text.startsWith(text), response.text)
+      assert.is(response.headers['content-type'], 'text/html; charset=utf-8')
+      assert.is(response.headers['ratelimit-remaining'], undefined)
+      assert.is(response.headers['retry-after'], undefined)
+    }
+    // 401 and 404 took nothing from the window, the other five did
+    const { headers } = await ask(sim, jobs, {
+      key: 'good',
+      headers: { 'content-type': 'text/json; charset=UTF-8' },
+    })
+    assert.is(headers['ratelimit-remaining'], String(25 - 5 - 1))
+  },
+)
 
 simulating('calls a body bad that is no array of jobs', {}, async (sim) => {
   const bad = [
@@ -461,7 +466,7 @@ test('takes other limits, with and without a key', async () => {
   })
 })
 
-simulating('lets 400, 413 and faults cost a request of the window', {}, async (sim) => {
+simulating('lets 400, 413 and faults cost a request of the window', { now: () => 0 }, async (sim) => {
   sim.fail({ status: 500 })
   await ask(sim, [cusipJob('037833100')])
   await ask(sim, null, { body: 'nonsense' })
@@ -504,15 +509,17 @@ simulating('resets, truncates and hangs', {}, async (sim) => {
     truncated.code,
   )
   sim.fail({ kind: 'hang' })
-  const signal = AbortSignal.timeout(30)
+  const enough = new AbortController()
   const headers = { 'content-type': 'application/json' }
   const hung = request(`${sim.url}/v3/mapping`, {
     method: 'POST',
     headers,
     body: JSON.stringify(jobs),
-    signal,
+    signal: enough.signal,
   })
-  assert.is((await failure(hung)).name, 'TimeoutError')
+  await until('it hangs', () => sim.log.at(-1)?.fault === 'hang')
+  enough.abort(new Error('enough'))
+  assert.is((await failure(hung)).message, 'enough')
   assert.is((await ask(sim, jobs)).status, 200)
   assert.equal(
     sim.log.map((entry) => [entry.status, entry.fault]),
@@ -689,7 +696,7 @@ simulating('is quick', { limit: { requests: 9999, windowMs: 1000 } }, async (sim
     for (let i = 10; i < 50; i++) await ask(sim, jobs(i * 100, filters))
     const each = (performance.now() - started) / 40
     if (process.env.SHOW_TIMES) console.log(filters, `${each.toFixed(2)} ms for 100 jobs`)
-    assert.ok(each < 100, `${each} ms`) // a bound for slow machines; about 1 and 5 ms are usual
+    assert.ok(each < 500, `${each} ms`) // a bound for slow machines; about 1 and 5 ms are usual
   }
 })
 
@@ -743,13 +750,13 @@ test('has nothing to replay where there is no folder', () => {
 test('runs as a program and ends on SIGTERM and SIGINT', async () => {
   const main = join(import.meta.dirname, '../support/simulator_main.ts')
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    const flags = ['--port', '0', '--limit', '1/1200ms', '--latency', '1', '--unknown-share', '0']
+    const flags = ['--port', '0', '--limit', '1/61200ms', '--latency', '1', '--unknown-share', '0']
     const child = spawn(process.execPath, [main, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
     const exited = once(child, 'exit')
     const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
     const url = /^listening (http:\/\/127\.0\.0\.1:\d+)\n$/.exec(line)?.[1] ?? ''
     const one = () => ask({ url } as Simulator, [cusipJob('037833100', US)])
-    assert.is((await one()).headers['ratelimit-policy'], '1;w=2')
+    assert.is((await one()).headers['ratelimit-policy'], '1;w=62')
     assert.is((await one()).status, 429)
     child.kill(signal)
     assert.equal(await exited, [0, null])

@@ -152,8 +152,9 @@ test('writes the answers that can be written, and fetches the others again when 
       await sql`drop trigger refuse on public.security_mappings`
       // The process has something under way all the time, whose leases it renews.
       let asked = 1000
+      const asking: Promise<void>[] = []
       const busy = setInterval(() => {
-        void ask(sql, makeCusips(asked, 10))
+        asking.push(ask(sql, makeCusips(asked, 10)))
         asked += 10
         void one.drain()
       }, 100)
@@ -161,29 +162,33 @@ test('writes the answers that can be written, and fetches the others again when 
         await until(
           'it is known',
           async () => (await resolve(sql, 'CUSIP', unwritable)).status !== 'miss',
-          20,
+          60,
         )
       } finally {
         clearInterval(busy)
       }
       assert.ok(sim.requestsFor(unwritable).length >= 2)
+      await Promise.all(asking)
       await one.drain()
       assert.equal(await queue(sql), empty)
     },
     { latencyMs: 300 },
   ))
 
-test('keeps the leases of what is under way, however long that takes', () =>
-  staged(
+test('keeps the leases of what is under way, however long that takes', () => {
+  // The first answer takes longer than the lease, which outlasts two seconds in which nothing is renewed.
+  let answers = 0
+  return staged(
     async ({ sql, sim, fetcher }) => {
       await ask(sql, makeCusips(0, 20))
-      const [one, other] = [fetcher({ leaseMs: 600 }), fetcher({ leaseMs: 600 })]
+      const [one, other] = [fetcher({ leaseMs: 3000 }), fetcher({ leaseMs: 3000 })]
       await Promise.all([one.drain(), other.drain()])
       assert.is(sim.filteredRequests().length, 1)
       assert.equal(await queue(sql), empty)
     },
-    { latencyMs: 2500 },
-  ))
+    { latencyMs: () => (answers++ === 0 ? 5000 : 0) },
+  )
+})
 
 test('gives back what is under way when it is closed, to be claimed at once by others', () =>
   staged(async ({ sql, sim, fetcher }) => {

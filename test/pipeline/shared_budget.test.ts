@@ -71,7 +71,7 @@ test('gives a slot up that it hears of late, as after the process was stopped', 
     try {
       const budget = createSharedBudget(late, { name: 'late', limit: { capacity: 5, windowMs: 7000 } })
       await budget.acquire()
-      lateMs = 1500
+      lateMs = 2500
       await Promise.all([budget.acquire(), budget.acquire()])
       const [row] = await sql<{ age: number; slots: number }[]>`
         select
@@ -79,7 +79,7 @@ test('gives a slot up that it hears of late, as after the process was stopped', 
           cardinality(sent_at)::int as slots
         from figi_private.api_budgets where budget = 'late'`
       assert.is(row?.slots, 5, 'two were given up')
-      assert.ok((row?.age ?? 9) < 1, `slots of ${row?.age} s ago are used`)
+      assert.ok((row?.age ?? 9) < 2, `slots of ${row?.age} s ago are used`)
     } finally {
       await pool.end()
     }
@@ -87,7 +87,7 @@ test('gives a slot up that it hears of late, as after the process was stopped', 
 
 test('is blocked for all by one, those who wait included', () =>
   withDatabase(async ({ url }) => {
-    const limit = { capacity: 2, windowMs: 2000 }
+    const limit = { capacity: 2, windowMs: 2900 }
     const [one, other] = [connect(url), connect(url)]
     try {
       const budgets = [one, other].map((sql) => createSharedBudget(sql, { name: 'blocked', limit }))
@@ -97,10 +97,10 @@ test('is blocked for all by one, those who wait included', () =>
       const waiting = second.acquire()
       await sleep(50)
       const blockedAt = performance.now()
-      await first.block(3000)
+      await first.block(3900)
       await first.block(10)
       await waiting
-      assert.ok(performance.now() - blockedAt > 2950)
+      assert.ok(performance.now() - blockedAt > 3850)
     } finally {
       await Promise.all([one.end(), other.end()])
     }
@@ -136,6 +136,8 @@ test('is named by address and key without telling the key', () => {
 test('waits for somebody else who uses the key: 429 blocks everybody, and nothing is lost', () =>
   withSimulator({ limit: { requests: 5, windowMs: 1500 }, latencyMs: 20 }, (sim) =>
     withDatabase(async ({ sql, url }) => {
+      // A machine that sends fewer than five in a window would meet none.
+      sim.fail({ status: 429, times: 2, retryAfter: 1 })
       const config = parseConfig({
         DATABASE_URL: url,
         OPENFIGI_API_URL: sim.url,

@@ -4,8 +4,10 @@ import { createSharedBudget } from '../../src/database/shared_budget.ts'
 import { programArgument } from './program_argument.ts'
 
 const { url, name, limit } = programArgument()
-const sql = connect(url)
-const budget = createSharedBudget(sql, { name, limit })
+// To connect takes three round trips, and a test may make them as slow as it likes.
+const patienceMs = 60_000
+const sql = connect(url, { connectTimeoutSeconds: patienceMs / 1000 })
+const budget = createSharedBudget(sql, { name, limit, queryTimeoutMs: patienceMs })
 const now = () => performance.timeOrigin + performance.now()
 
 process.on('message', async ({ acquire }: { acquire: number }) => {

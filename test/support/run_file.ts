@@ -24,6 +24,8 @@ export interface RunFileOptions {
 
 interface Ended {
   readonly output: string
+  /** What it wrote to stdout alone, where the summary stands in one piece. */
+  readonly stdout: string
   readonly code: number | null
   readonly ending: NodeJS.Signals | null
   readonly late: boolean
@@ -63,7 +65,11 @@ function runProcess(
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''
+    let stdout = ''
     let late = false
+    child.stdout.on('data', (chunk: string) => {
+      stdout += chunk
+    })
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8')
       stream.on('data', (chunk: string) => {
@@ -95,7 +101,14 @@ function runProcess(
       finish()
       setTimeout(
         () =>
-          resolve({ output: stripVTControlCharacters(output), code, ending, late, telling: [...telling] }),
+          resolve({
+            output: stripVTControlCharacters(output),
+            stdout: stripVTControlCharacters(stdout),
+            code,
+            ending,
+            late,
+            telling: [...telling],
+          }),
         30,
       )
     })
@@ -103,11 +116,11 @@ function runProcess(
 }
 
 function judge(
-  { output, code, ending, late, telling }: Ended,
+  { output, stdout, code, ending, late, telling }: Ended,
   source: string,
   limitMs: number,
 ): Omit<FileResult, 'notes' | 'seconds'> {
-  const summary = [...output.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm)].at(
+  const summary = [...stdout.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm)].at(
     -1,
   )
   const [total = 0, ran = 0, left = 0] = summary?.slice(1).map(Number) ?? []
