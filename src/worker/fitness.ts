@@ -8,7 +8,7 @@ import { PgfigiError } from '../errors/pgfigi_error.ts'
 import { sleepFor } from '../waiting.ts'
 
 /** The crontab's jobs come by the machine's clock: a little early or late does no harm. */
-const mostClockOffsetMs = 600_000
+export const mostClockOffsetMs = 600_000
 
 /** Throws where the schema is of another version than these migrations, or the clocks differ: a worker that went on would do harm. */
 export async function requireFit(sql: Sql, ours: readonly CommittedMigration[]): Promise<void> {

@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts'
 import { type ContextOptions, openWorkerContext } from './context.ts'
 import { countJobs } from './count_jobs.ts'
 import { drainAtStart } from './drain_at_start.ts'
+import { mostClockOffsetMs } from './fitness.ts'
 import { workerSettings } from './settings.ts'
 
 /** graphile-worker with our tasks, and what these share. */
@@ -39,6 +40,11 @@ export async function startPool(
   }).catch(async (error) => {
     await context.close()
     throw error
+  })
+  // It would run and record every minute until the one that the clock says: where that is wrong, minutes that are to come.
+  // Without its crontab the pool ends, and is started again where the clock is right.
+  runner.events.on('cron:overdueTimer', ({ cron, currentTimestamp, expectedTimestamp }) => {
+    if (currentTimestamp - expectedTimestamp > mostClockOffsetMs) void cron.release()
   })
   const close = () =>
     context.close().catch((error) => logger.warn({ err: error }, 'The worker could not be closed'))

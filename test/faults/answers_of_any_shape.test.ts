@@ -68,9 +68,11 @@ async function fetched(
   const fetcher = createFetcher(config, { sql, logger: silentLogger })
   try {
     fetcher.drain().catch(() => {})
-    await until('each has been answered', async () => {
-      return (await waiting(sql)).every(({ attempts }) => attempts > 0)
-    })
+    await until(
+      'each has been answered',
+      async () => (await waiting(sql)).every(({ attempts }) => attempts > 0),
+      60,
+    )
     await check()
   } finally {
     await fetcher.close()
@@ -106,7 +108,8 @@ test('are stored right or stand as an error on their request, and are asked for 
       const negatives = rows.filter(({ ticker }) => ticker === null).length
       told = `${count} answers of any shape: ${rows.length - negatives} tickers, ${negatives} negatives, ${requests.length} errors`
       server.mend()
-      await until('what was an error is known', async () => (await waiting(sql)).length === 0)
+      // The longer the first took, the more often some have been asked for since: then half a minute goes by.
+      await until('what was an error is known', async () => (await waiting(sql)).length === 0, 90)
     })
     assert.is((await known(sql)).length, count)
     figure(told)

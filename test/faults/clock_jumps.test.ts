@@ -26,6 +26,12 @@ async function jump(child: Child): Promise<void> {
   await sleep(200)
 }
 
+/** Next to the smallest jump nothing, and longer than anything takes here. */
+const mostAge = 600
+
+const isRecent = (ages: readonly number[]) =>
+  ages.length === 2 && ages.every((age) => age >= 0 && age < mostAge)
+
 /** How far the times of an identifier lie from now, by the database's clock, in seconds. */
 async function agesOf(sql: Sql, value: string): Promise<readonly number[]> {
   const [row] = await sql<{ ages: number[] }[]>`
@@ -62,10 +68,7 @@ test('that jump under a client make no age wrong and nothing fetched twice', () 
             ],
           )
           const ages = await agesOf(sql, value)
-          assert.ok(
-            ages.length === 2 && ages.every((age) => age >= 0 && age < 20),
-            `${jumpMs} ms: aged ${ages} s`,
-          )
+          assert.ok(isRecent(ages), `${jumpMs} ms: aged ${ages} s`)
         }
         const [before, after] = [makeCusip(10 + n), makeCusip(20 + n)]
         await ask(before)
@@ -84,20 +87,20 @@ test('that jump under a client make no age wrong and nothing fetched twice', () 
 
 test('some minutes off do a worker no harm, and one that jumps by 400 days ends it with a sentence', () =>
   staged(50, async ({ sim, sql, environment }) => {
-    const off = clockOff({ offsetMs: 300_000, jumpMs: 400 * 24 * hourMs })
+    // By its clock a minute ends some seconds after it has started: a run of the crontab is due when it has just jumped.
+    const offsetMs = 300_000 + (55_000 - (Date.now() % 60_000))
+    const off = clockOff({ offsetMs, jumpMs: 400 * 24 * hourMs })
     await using worker = await forkProgram('worker_process.ts', {}, { ...environment, ...off })
     const value = makeCusip(1)
     await sql`select from public.resolve_mapping('CUSIP', ${value})`
     await until('it is known', async () => (await agesOf(sql, value)).length === 2)
-    assert.ok((await agesOf(sql, value)).every((age) => age >= 0 && age < 20))
+    assert.ok(isRecent(await agesOf(sql, value)))
     assert.is(sim.requestsFor(value).length, 1)
     await jump(worker)
-    await until('it has ended', () => /The clock of this machine/.test(worker.output()), 30)
-    assert.is(await worker.end('SIGTERM'), 1)
-    assert.match(
-      worker.output(),
-      /The clock of this machine is 400 days ahead of the database's, and the crontab goes by it: set both right/,
-    )
+    assert.is(await worker.ended(), 1, worker.output())
+    const why =
+      /The clock of this machine is 400 days ahead of the database's, and the crontab goes by it: set both right/
+    await until('it has said why', () => why.test(worker.output()))
     const [cron] = await sql<{ ahead: number }[]>`
       select coalesce(extract(epoch from max(last_execution) - now()), 0)::float8 as ahead from graphile_worker._private_known_crontabs`
     assert.ok((cron?.ahead ?? 0) < 600, 'no run of the crontab is recorded far in the future')

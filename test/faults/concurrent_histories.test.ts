@@ -36,7 +36,15 @@ interface History {
   places: number
 }
 
-const microseconds = () => Math.round((performance.timeOrigin + performance.now()) * 1000)
+/** By a clock of our own that nobody sets: when calls began and ended. */
+const microseconds = () => Math.round(performance.now() * 1000)
+
+/** By the server's clock, from which ours may go astray: what it writes has instants of its. */
+async function serversNow({ sql }: Session): Promise<number> {
+  const [row] = await sql<[{ now: number }]>`
+    select (extract(epoch from clock_timestamp()) * 1000000)::float8 as now`
+  return row.now
+}
 
 /** Written by these sessions alone: OpenFIGI answers them with an error. */
 const written = [makeCusip(1), makeCusip(2), makeIsin(3, 'GB'), makeIsin(4, 'GB')]
@@ -47,12 +55,23 @@ const fetched = [makeCusip(11), makeCusip(12), makeCusip(13)]
 const typeOf = (value: string) => (value.length === 9 ? 'CUSIP' : 'ISIN')
 
 /** Calls, and notes when it began and ended. */
-async function timed<T>(call: () => PromiseLike<T>): Promise<Moment & { said: T }> {
-  const from = microseconds()
+async function timed<T>(call: () => PromiseLike<T>): Promise<{ start: number; end: number; said: T }> {
+  const start = microseconds()
   const said = await call()
-  return { from, to: microseconds(), said }
+  return { start, end: microseconds(), said }
 }
 
+/** Likewise where the server says the instant: it lies between what its clock says before and after. */
+async function timedThere(
+  session: Session,
+  call: () => PromiseLike<unknown>,
+): Promise<{ start: number; end: number; at: Moment }> {
+  const from = await serversNow(session)
+  const { start, end } = await timed(call)
+  return { start, end, at: { from, to: await serversNow(session) } }
+}
+
+/** An instant as PostgreSQL reads it. */
 const when = (micros: number) =>
   `${new Date(Math.floor(micros / 1000)).toISOString().slice(0, -1)}${String(micros % 1000).padStart(3, '0')}Z`
 
@@ -66,32 +85,34 @@ const newTicker = (history: History, random: Random) => {
 
 async function forget(
   kind: 'clear' | 'purge',
+  session: Session,
   history: History,
   call: () => PromiseLike<unknown>,
 ): Promise<void> {
-  const { from, to } = await timed(call)
-  for (const value of written)
-    history.writes.push({ kind, value, start: from, end: to, at: { from, to }, ticker: null, figi: null })
+  const times = await timedThere(session, call)
+  for (const value of written) history.writes.push({ kind, value, ...times, ticker: null, figi: null })
 }
 
 const operations: Record<string, Operation> = {
-  async upsert({ sql }, history, random) {
+  async upsert(session, history, random) {
+    const { sql } = session
     const value = random.pick(written)
     const { ticker, figi } = newTicker(history, random)
     // Some are told late, as when they waited for somebody.
-    const instant = microseconds() - random.pick([0, 0, 20_000])
-    const { from, to } = await timed(
+    const instant = (await serversNow(session)) - random.pick([0, 0, 20_000])
+    const { start, end } = await timed(
       () =>
         sql`select from public.upsert_mapping(${typeOf(value)}, ${value}, ${ticker}, ${when(instant)}::text::timestamptz, figi => ${figi})`,
     )
     const at = { from: instant, to: instant }
-    history.writes.push({ kind: 'observe', value, start: from, end: to, at, ticker, figi })
+    history.writes.push({ kind: 'observe', value, start, end, at, ticker, figi })
   },
-  async upsertSet({ sql }, history, random) {
+  async upsertSet(session, history, random) {
+    const { sql } = session
     const set = random.shuffled(written).slice(0, 3)
     const rows = set.map(() => newTicker(history, random))
-    const instant = microseconds()
-    const { from, to } = await timed(
+    const instant = await serversNow(session)
+    const { start, end } = await timed(
       () => sql`
         select from public.upsert_mappings(
           ${set.map(typeOf)}::text[], ${set}::text[], ${rows.map(({ ticker }) => ticker)}::text[],
@@ -101,10 +122,11 @@ const operations: Record<string, Operation> = {
     for (const [place, value] of set.entries()) {
       const { ticker, figi } = rows[place] as (typeof rows)[0]
       const at = { from: instant, to: instant }
-      history.writes.push({ kind: 'observe', value, start: from, end: to, at, ticker, figi })
+      history.writes.push({ kind: 'observe', value, start, end, at, ticker, figi })
     }
   },
-  async recordAnswers({ sql }, history, random) {
+  async recordAnswers(session, history, random) {
+    const { sql } = session
     const set = random.shuffled(written).slice(0, 2)
     const rows = set.map(() => newTicker(history, random))
     const answers = set.map((value, place) => {
@@ -112,16 +134,19 @@ const operations: Record<string, Operation> = {
       const { ticker, figi } = rows[place] as (typeof rows)[0]
       return ticker === null ? { ...of, outcome: 'none' } : { ...of, outcome: 'listing', ticker, figi }
     })
-    const { from, to } = await timed(
+    const times = await timedThere(
+      session,
       () => sql`select figi_private.record_answers(${JSON.stringify(answers)}::text::jsonb)`,
     )
     for (const [place, value] of set.entries()) {
       const { ticker, figi } = rows[place] as (typeof rows)[0]
-      history.writes.push({ kind: 'observe', value, start: from, end: to, at: { from, to }, ticker, figi })
+      history.writes.push({ kind: 'observe', value, ...times, ticker, figi })
     }
   },
-  clear: ({ sql }, history) => forget('clear', history, () => sql`select public.clear_cache()`),
-  purge: ({ sql }, history) => forget('purge', history, () => sql`select public.purge_cache()`),
+  clear: (session, history) =>
+    forget('clear', session, history, () => session.sql`select public.clear_cache()`),
+  purge: (session, history) =>
+    forget('purge', session, history, () => session.sql`select public.purge_cache()`),
   async importSightings({ sql }, history, random) {
     history.places += 1
     const value = random.pick(written)
@@ -172,28 +197,31 @@ const operations: Record<string, Operation> = {
   },
   async lookUp({ sql }, history, random) {
     const value = random.pick(written)
-    const { from, to, said } = await timed(
+    const { said, ...times } = await timed(
       () =>
         sql<
           Look[]
         >`select status, ticker, figi from public.resolve_mapping(${typeOf(value)}, ${value}, max_age => ${random.pick(['0', '1 hour'])}::text::interval)`,
     )
-    for (const look of said) history.looks.push({ ...look, value, start: from, end: to })
+    for (const look of said) history.looks.push({ ...look, value, ...times })
   },
   async lookUpSet({ sql }, history) {
-    const { from, to, said } = await timed(
+    const { said, ...times } = await timed(
       () => sql<(Look & { value: string })[]>`
         select status, ticker, figi, identifier_value as value from public.resolve_mappings('CUSIP', ${written.slice(0, 2)})`,
     )
-    for (const look of said) history.looks.push({ ...look, start: from, end: to })
+    for (const look of said) history.looks.push({ ...look, ...times })
   },
-  async lookUpPast({ sql }, history, random) {
+  async lookUpPast(session, history, random) {
     const value = random.pick(written)
-    const past = microseconds() - 50_000
-    const [row] = await sql<Look[]>`
-      select status, ticker, figi from public.resolve_mapping(${typeOf(value)}, ${value}, ${when(past)}::text::timestamptz)`
+    const past = (await serversNow(session)) - 50_000
+    const { start, end, said } = await timed(
+      () => session.sql<Look[]>`
+      select status, ticker, figi from public.resolve_mapping(${typeOf(value)}, ${value}, ${when(past)}::text::timestamptz)`,
+    )
+    const [row] = said
     // Who wrote it, told by the FIGI alone: what was true then is nobody's to say any more.
-    if (row?.figi) history.looks.push({ ...row, status: 'past', value, start: past, end: microseconds() })
+    if (row?.figi) history.looks.push({ ...row, status: 'past', value, start, end })
   },
 }
 
@@ -398,6 +426,8 @@ test('is told from what is not so: a lost write, a torn row, one that had been r
   })
   assert.is(whyUntrue(look(35, 'A', '1'), [a, b]), null)
   assert.ok(whyUntrue(look(50, 'A', '1'), [a, b]))
+  const toldLate = { ...b, at: at(9) }
+  assert.is(whyUntrue(look(50, 'A', '1'), [a, toldLate]), null)
   assert.ok(whyUntrue(look(50, 'B', '1'), [a, b]))
   assert.ok(whyUntrue(look(50, null, null, 'miss'), [a, b]))
 })

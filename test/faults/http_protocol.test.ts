@@ -172,7 +172,7 @@ test('gives an error that may be over the next time, within the deadline, and ne
     const { message, retryable } = outcome as PgfigiError
     assert.not.match(message, testKey, kind)
     assert.is(retryable, !/redirect|not modified/.test(kind), kind)
-    assert.ok(milliseconds < 15_000, `${kind}: ${milliseconds} ms`)
+    assert.ok(milliseconds < 25_000, `${kind}: ${milliseconds} ms`)
     console.log(`    ${kind}: ${message}`)
   })
   await Promise.all(work)
@@ -211,7 +211,7 @@ test('gets nothing stored, and everything is known soon after it has come to its
       },
     )
     try {
-      while ((await rows()).length < values.length && performance.now() - recovered < 40_000) {
+      while ((await rows()).length < values.length && performance.now() - recovered < 90_000) {
         await worker.drain().catch(() => {})
         await sleep(50)
       }

@@ -12,7 +12,9 @@ export interface Child extends AsyncDisposable {
   output(): string
   /** Waits for a message that begins a new one: asks, and gets the answer. */
   ask<Answer>(question: object): Promise<Answer>
-  /** Sends a signal and waits until it has ended; its exit code, or the signal that ended it. */
+  /** Waits until it has ended by itself; its exit code, or the signal that ended it. */
+  ended(): Promise<number | string | null>
+  /** Likewise, after it was sent a signal. */
   end(signal: NodeJS.Signals): Promise<number | string | null>
 }
 
@@ -63,11 +65,14 @@ function tend(child: ChildProcess): Child & { next(): Promise<unknown> } {
     if (!answer) throw new Error(`the process ended: ${output}`)
     return answer.value
   }
-  const end = async (signal: NodeJS.Signals) => {
-    child.kill(signal)
+  const ended = async () => {
     const ending = await exited
     requireNoTrace('what the process printed', output)
     return ending
+  }
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return ended()
   }
   return {
     pid: child.pid ?? 0,
@@ -78,6 +83,7 @@ function tend(child: ChildProcess): Child & { next(): Promise<unknown> } {
       child.send(question)
       return (await answer) as Answer
     },
+    ended,
     end,
     async [Symbol.asyncDispose]() {
       await end('SIGKILL')

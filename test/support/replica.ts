@@ -52,17 +52,16 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
   const copy = await mkdtemp(join(tmpdir(), 'replica-'))
   await makeHome(copy)
   const data = join(copy, 'data')
-  const port = await freePort(Number(new URL(embedded.url).port) + 1)
   const run = async (name: string, ...args: string[]) => {
     const { code, output } = await runCommand(program(name), args, { account })
     if (code !== 0) throw new Error(`${name} ${args.join(' ')}: ${output}`)
   }
-  const start = () =>
-    run('pg_ctl', 'start', '-w', '-s', '-D', data, '-l', join(data, 'log'), '-o', `-p ${port}`)
-  const stop = () => run('pg_ctl', 'stop', '-m', 'immediate', '-w', '-s', '-D', data)
-  await using replication = await startDatabaseProxy(primaryUrl)
   const replicaUrl = new URL(embedded.url)
-  replicaUrl.port = String(port)
+  // As patient as with the primary: the default is a minute.
+  const control = (...args: string[]) => run('pg_ctl', ...args, '-w', '-s', '-t', '300', '-D', data)
+  const start = () => control('start', '-l', join(data, 'log'), '-o', `-p ${replicaUrl.port}`)
+  const stop = () => control('stop', '-m', 'immediate')
+  await using replication = await startDatabaseProxy(primaryUrl)
   try {
     await mkdir(data, { mode: 0o700 })
     if (account) await chown(data, account.uid, account.gid)
@@ -81,7 +80,10 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
       'fast',
       '-X',
       'stream',
+      '--no-sync',
     )
+    // Only now: a port that was free some seconds ago may be another server's.
+    replicaUrl.port = String(await freePort(Number(new URL(primaryUrl).port) + 1))
     await start()
     const primary = postgres(embedded.url, { max: 3, onnotice: () => {} })
     const replica = postgres(replicaUrl.href, { max: 2, onnotice: () => {} })
@@ -94,7 +96,7 @@ export async function withReplica(work: (stage: ReplicaStage) => Promise<void>):
         start,
         stop,
         replication,
-        promote: () => run('pg_ctl', 'promote', '-w', '-s', '-D', data),
+        promote: () => control('promote'),
         stopPrimary: () => endServer(home, 'SIGQUIT'),
         async startPrimary() {
           const again = await acquire()

@@ -30,7 +30,7 @@ process.on('message', async ({ url, atOnce, jobs }: RoundsQuestion) => {
     preference: ['US', 'home', 'any'],
     budget: createInProcessBudget({ capacity: 10_000, windowMs: 1 }),
     retries: { attempts: 2, baseMs: 1 },
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   })
   const identifier = (n: number): Identifier => ({ type: 'CUSIP', value: String(100_000_000 + n) })
   const requests = Array.from({ length: jobs }, (_, n) => ({ identifier: identifier(n), unfiltered: true }))

@@ -1,9 +1,10 @@
 /**
  * What the writes of one identifier make, by the rule of upsert_mapping said once more; and the search for an order of writes
- * that overlapped in time which explains the rows that are there. All times in microseconds since 1970.
+ * that overlapped in time which explains the rows that are there. All times in microseconds: those of calls by the caller's
+ * clock, instants by the server's, and never is one held against the other.
  */
 
-/** From when to when something may have happened: a write's own instant is exact, the server's lies within the call. */
+/** From when to when something may have happened: a write's own instant is exact, the server's lies about the call. */
 export interface Moment {
   readonly from: number
   readonly to: number
@@ -63,19 +64,27 @@ function after(periods: readonly Period[], write: Write): readonly (readonly Per
 
 const lies = (at: number, { from, to }: Moment) => from <= at && at <= to
 
-function explains(periods: readonly Period[], found: readonly FoundPeriod[]): boolean {
+function explains({ ticker, figi, from, until, fetched }: Period, row: FoundPeriod | undefined): boolean {
   return (
-    periods.length === found.length &&
-    found.every((row, place) => {
-      const { ticker, figi, from, until, fetched } = periods[place] as Period
-      return (
-        row.ticker === ticker &&
-        row.figi === figi &&
-        lies(row.from, from) &&
-        lies(row.fetched, fetched) &&
-        (row.until === null ? until === null : until !== null && lies(row.until, until))
-      )
-    })
+    row !== undefined &&
+    row.ticker === ticker &&
+    row.figi === figi &&
+    lies(row.from, from) &&
+    lies(row.fetched, fetched) &&
+    (row.until === null ? until === null : until !== null && lies(row.until, until))
+  )
+}
+
+/** Whether what is found may still come of it: nothing but a purge changes any but the last of them. */
+function mayLeadTo(
+  found: readonly FoundPeriod[],
+  periods: readonly Period[],
+  left: readonly Write[],
+): boolean {
+  return (
+    left.some(({ kind }) => kind === 'purge') ||
+    (periods.length <= found.length &&
+      periods.slice(0, -1).every((period, place) => explains(period, found[place])))
   )
 }
 
@@ -91,7 +100,11 @@ export function isExplained(writes: readonly Write[], found: readonly FoundPerio
   const seen = new Set<string>()
   let steps = 0
   const search = (left: readonly Write[], periods: readonly Period[]): boolean => {
-    if (left.length === 0) return explains(periods, found)
+    if (left.length === 0)
+      return (
+        periods.length === found.length && periods.every((period, place) => explains(period, found[place]))
+      )
+    if (!mayLeadTo(found, periods, left)) return false
     const key = `${left.map((write) => all.indexOf(write)).join()} ${JSON.stringify(periods)}`
     if (seen.has(key)) return false
     seen.add(key)
@@ -148,7 +161,9 @@ export function whyUntrue(look: Look, writes: readonly Write[]): string | null {
         later !== source &&
         later.end < look.start &&
         isAfter(later, source) &&
-        (later.kind !== 'observe' || later.ticker !== source.ticker || later.figi !== source.figi),
+        (later.kind !== 'observe' ||
+          // What is told late, of an instant before that of the source, changes nothing.
+          (later.at.from > source.at.to && (later.ticker !== source.ticker || later.figi !== source.figi))),
     )
   return sources.every(isGone)
     ? `${look.ticker} with ${look.figi} had been replaced before it was asked for`
