@@ -96,6 +96,9 @@ class Scraper {
   }
 }
 
+/** Longer than this process, in which the simulator runs too, is ever held up: who gives up on an answer that was sent does not count it as such. */
+const timeoutMs = 2_500
+
 test('agrees with what OpenFIGI has seen, request by request and code by code, whatever goes wrong', () =>
   withClients((stage) => withPage({ url: stage.url }, (page) => load(stage, page)), {
     limit: { requests: 1_000, windowMs: 1_000 },
@@ -109,9 +112,9 @@ async function load({ client, sim, sql, url }: ClientStage, page: Visit): Promis
     OPENFIGI_API_URL: apiUrl,
     OPENFIGI_API_KEY: testKey,
     OPENFIGI_RATE_LIMIT: '20/400ms',
-    OPENFIGI_TIMEOUT_MS: '500',
+    OPENFIGI_TIMEOUT_MS: String(timeoutMs),
   })
-  const options = { rateLimit: '20/400ms', timeoutMs: 500 }
+  const options = { rateLimit: '20/400ms', timeoutMs }
   const clients = [1, 2, 3].map(() => client(options))
   const worker = await startWorker(config, url, silentLogger)
   sim.poison(makeCusip(3))
@@ -128,7 +131,7 @@ async function load({ client, sim, sql, url }: ClientStage, page: Visit): Promis
     { kind: 'hang' },
     { kind: 'jobErrors', filtered: true },
     { status: 408 },
-    { kind: 'slowDrip', overMs: 1_500 },
+    { kind: 'slowDrip', overMs: 3 * timeoutMs },
   ] as const)
     sim.fail({ probability: 0.5, times: 1, ...fault })
 
@@ -143,8 +146,10 @@ async function load({ client, sim, sql, url }: ClientStage, page: Visit): Promis
   await resolveAll(makeCusips(0, 150))
   await sql`select from public.resolve_mappings('CUSIP', ${makeCusips(1_000, 1_500)})`
   await resolveAll(makeCusips(100, 200))
+  await until('nothing is left to be fetched', () => isDone(sql), 60)
+  const isSettled = () => sim.countByStatus().unanswered === 2
+  await until('the simulator knows what became of all but the reset and the hanging one', isSettled)
   assert.is(sim.pendingFaults(), 0, 'every fault has been met')
-  await until('nothing is left to be fetched', () => isDone(sql), 30)
   await Promise.all(clients.map((one) => one.close()))
   await worker.stop()
   await scraper.end()
@@ -187,18 +192,19 @@ test('of one that is killed is what it did until ten seconds before, and of one 
       const options = { dbUrl: url, apiUrl: sim.url, apiKey: testKey, rateLimit: '1000/1s' }
       await using killed = await forkProgram('client_process.ts', options)
       await using ended = await forkProgram('client_process.ts', options)
-      const startedAt = performance.now()
       await killed.ask({ inputs: makeCusips(0, 100) })
+      const answeredAt = performance.now()
       await until('it is in the database', async () => sum(await countedLookups(sql)) === 100)
-      assert.ok(performance.now() - startedAt < 10_000)
+      assert.ok(performance.now() - answeredAt < 10_000)
       const [process] = await sql`select kind, pid, latest_migration, worker_ids from figi_private.processes`
       assert.equal(
         { ...process },
         { kind: 'client', pid: killed.pid, latest_migration: latestMigration, worker_ids: [] },
       )
-      await ended.ask({ inputs: makeCusips(0, 50) })
+      // At once, before the next time that it writes.
       await killed.ask({ inputs: makeCusips(0, 10) })
       await killed.end('SIGKILL')
+      await ended.ask({ inputs: makeCusips(0, 50) })
       await ended.end('SIGTERM')
       const lookups = await countedLookups(sql)
       const pids = await sql<{ pid: number }[]>`select pid from figi_private.processes`
