@@ -308,7 +308,7 @@ test('is not held up by a request that it has sent for others', () =>
     assert.is(await pgfigi.getTickerFromCusip(apple.key), 'AAPL')
     const began = performance.now()
     assert.is(await pgfigi.getTickerFromCusip(ibm.key), 'IBM')
-    assert.ok(performance.now() - began < 5000)
+    assert.ok(performance.now() - began < 20_000, 'it would be the half minute that a request may take')
   }))
 
 test('ends what is under way when it is closed, and refuses what comes after', () =>
