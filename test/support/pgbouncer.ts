@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { serverAccount } from '../../src/database/embedded_account.ts'
-import { freePort } from '../../src/database/embedded_port.ts'
+import { firstPort, freePort } from '../../src/database/embedded_port.ts'
 import { until } from './until.ts'
 
 const PROGRAM = '/usr/sbin/pgbouncer'
@@ -23,7 +23,8 @@ export async function withPgBouncer(
   const folder = await mkdtemp(join(tmpdir(), 'pgbouncer-'))
   await chmod(folder, 0o755)
   const { hostname, port: serverPort, pathname, username, password } = new URL(url)
-  const port = await freePort(Number(serverPort) + 100)
+  // Anywhere, since another file may look for a port at the same time.
+  const port = await freePort(firstPort())
   const settings = join(folder, 'pgbouncer.ini')
   await writeFile(
     settings,
@@ -53,7 +54,7 @@ max_client_conn = 100
   const pooled = new URL(url)
   pooled.port = String(port)
   try {
-    await until(`PgBouncer answers; it says: ${said}`, () => answers(pooled.href), 10)
+    await until(`PgBouncer answers; it says: ${said}`, () => answers(pooled.href))
     await work(pooled.href)
   } finally {
     bouncer.kill('SIGTERM')
