@@ -91,7 +91,7 @@ test('asks once for what several lookups want at the same time', () =>
       assert.is(sim.requestsFor(apple.key).length, 1)
       assert.is(sim.log[0]?.jobCount, 1)
     },
-    { latencyMs: 200 },
+    { latencyMs: 600 },
   ))
 
 test('lets a hit wait for no miss', () =>

@@ -46,7 +46,12 @@ test('cost no more requests than one process would, and every process gets every
         filtered.reduce((sum, entry) => sum + entry.warnings, 0),
         'each that the market does not know, once',
       )
-      assert.is(unfiltered.length, Math.ceil(again / 100), 'unfiltered requests are full, but for the last')
+      // After two seconds nobody waits any longer for what fills one.
+      const tookMs = (sim.log.at(-1)?.at ?? 0) - (filtered[0]?.at ?? 0)
+      assert.ok(
+        unfiltered.length === Math.ceil(again / 100) || tookMs > 2_000,
+        `unfiltered requests are full, but for the last, in ${tookMs} ms`,
+      )
 
       for (const { answers, log } of told) {
         assert.equal(
