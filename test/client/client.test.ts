@@ -91,7 +91,7 @@ test('asks once for what several lookups want at the same time', () =>
       assert.is(sim.requestsFor(apple.key).length, 1)
       assert.is(sim.log[0]?.jobCount, 1)
     },
-    { latencyMs: 200 },
+    { latencyMs: 600 },
   ))
 
 test('lets a hit wait for no miss', () =>
@@ -308,7 +308,7 @@ test('is not held up by a request that it has sent for others', () =>
     assert.is(await pgfigi.getTickerFromCusip(apple.key), 'AAPL')
     const began = performance.now()
     assert.is(await pgfigi.getTickerFromCusip(ibm.key), 'IBM')
-    assert.ok(performance.now() - began < 5000)
+    assert.ok(performance.now() - began < 20_000, 'it would be the half minute that a request may take')
   }))
 
 test('ends what is under way when it is closed, and refuses what comes after', () =>

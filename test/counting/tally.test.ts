@@ -37,12 +37,13 @@ test('goes on counting what it knows where labels take too many values, and keep
 test('takes well under a microsecond', () => {
   const tally = new Tally()
   const statuses = ['hit', 'miss', 'negative', 'stale']
-  const microseconds = [1, 2, 3, 4, 5].map(() => {
+  // So short each that one of them is not interrupted, however busy the machine.
+  const microseconds = Array.from({ length: 50 }, () => {
     const startedAt = performance.now()
-    for (let n = 0; n < 100_000; n += 1) {
+    for (let n = 0; n < 10_000; n += 1) {
       tally.add('lookups', { type: 'CUSIP', status: statuses[n & 3] as string, source: 'database' })
     }
-    return (performance.now() - startedAt) / 100
+    return (performance.now() - startedAt) / 10
   })
   const best = Math.min(...microseconds)
   console.log(`\n    ${(best * 1000).toFixed(0)} ns a lookup`)

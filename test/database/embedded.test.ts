@@ -35,6 +35,7 @@ import {
   throwawaySettings as settings,
 } from '../support/cluster.ts'
 import { startEmbeddedProcess } from '../support/embedded_process.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('the embedded database')
 const isRoot = process.getuid?.() === 0
@@ -177,6 +178,7 @@ test('after kill -9 of everything the next command brings it up with its data, o
     const server = (await serverPid(home)) ?? 0
     await user.kill()
     process.kill(server, 'SIGKILL')
+    await until('the server is gone', () => !processExists(server))
     await mkdir(join(home, 'data.new-killed')) // an initdb that was killed too
 
     const again = await acquireEmbedded({ home, settings })

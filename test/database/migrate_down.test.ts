@@ -316,7 +316,8 @@ test('it waits for a session in the way, and gives up after a while with its nam
     await session.sql`set application_name to 'a report'`
     await session.sql`begin`
     await session.sql`select from public.security_mappings limit 1`
-    const error = await refused(database, { lockTimeoutMs: 600 }, 'busy', `session ${session.pid} (`)
+    // Long enough for several looks at who is in the way.
+    const error = await refused(database, { lockTimeoutMs: 1_500 }, 'busy', `session ${session.pid} (`)
     assert.match(error.message, 'a report, idle in transaction')
 
     let told = ''

@@ -54,7 +54,7 @@ max_client_conn = 100
   const pooled = new URL(url)
   pooled.port = String(port)
   try {
-    await until(`PgBouncer answers; it says: ${said}`, () => answers(pooled.href), 30)
+    await until(`PgBouncer answers; it says: ${said}`, () => answers(pooled.href))
     await work(pooled.href)
   } finally {
     bouncer.kill('SIGTERM')
