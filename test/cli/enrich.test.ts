@@ -258,8 +258,8 @@ test('killed and run again it fetches only what was missing, and writes the whol
       const cusips = many(1500)
       const path = await file('h.csv', `n,cusip\n${cusips.map((cusip, n) => `${n},${cusip}\n`).join('')}`)
       const output = path.replace('.csv', '.out.csv')
-      // It answers four requests, and no more: however late it is killed, it is in the middle.
-      openfigi.fail({ kind: 'hang', times: Number.POSITIVE_INFINITY, match: () => openfigi.log.length > 4 })
+      // It answers six requests, and no more: however late it is killed, it is in the middle.
+      openfigi.fail({ kind: 'hang', times: Number.POSITIVE_INFINITY, match: () => openfigi.log.length > 6 })
       const first = start(['enrich', path, '-o', output], { env: { ...env, OPENFIGI_RATE_LIMIT: '2/300ms' } })
       await first.until('some are known', async () => (await countOf(sql, 'public.security_mappings')) >= 300)
       first.child.kill('SIGKILL')

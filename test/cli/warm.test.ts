@@ -117,8 +117,8 @@ test('killed in the middle and run again, it goes on: only what was in flight is
   withInstallation(async ({ env, sql, openfigi }) => {
     const limited = { ...env, OPENFIGI_RATE_LIMIT: '4/1s' }
     const input = cusips(1000).join('\n')
-    // It answers four requests, and no more: however late it is killed, it is in the middle.
-    openfigi.fail({ kind: 'hang', times: Number.POSITIVE_INFINITY, match: () => openfigi.log.length > 4 })
+    // It answers six requests, and no more: however late it is killed, it is in the middle.
+    openfigi.fail({ kind: 'hang', times: Number.POSITIVE_INFINITY, match: () => openfigi.log.length > 6 })
     const first = start(['warm', '-'], { env: limited })
     first.child.stdin.end(input)
     await first.until('some are known', async () => (await known(sql)) > 300)
