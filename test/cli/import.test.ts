@@ -243,10 +243,10 @@ test('killed in the middle and run again: the table is as after one clean run', 
         const path = join(folder, 'table.csv')
         await writeFile(path, tableOf(10_000).join('\n'))
         const args = ['import', path, '--json']
-        const { child, ended } = start(args, { env: { DATABASE_URL: url } })
+        const { child, ended, until } = start(args, { env: { DATABASE_URL: url } })
         await sql.begin(async (transaction) => {
           await transaction`lock table figi_private.sightings in share mode`
-          while (!(await isWaiting(sql))) await sleep(10)
+          await until('it waits for locks', () => isWaiting(sql))
           child.kill('SIGKILL')
           await ended
         })
@@ -272,10 +272,10 @@ test('Ctrl-C ends it once what is under way is written, with 130, and says that 
     withDatabase(async ({ url, sql }) => {
       const path = join(folder, 'table.csv')
       await writeFile(path, tableOf(15_000).join('\n'))
-      const { child, ended } = start(['import', path], { env: { DATABASE_URL: url } })
+      const { child, ended, until } = start(['import', path], { env: { DATABASE_URL: url } })
       await sql.begin(async (transaction) => {
         await transaction`lock table figi_private.sightings in share mode`
-        while (!(await isWaiting(sql))) await sleep(10)
+        await until('it waits for locks', () => isWaiting(sql))
         child.kill('SIGINT')
       })
       const { code, stdout, stderr } = await ended

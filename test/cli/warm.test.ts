@@ -157,14 +157,21 @@ test('interrupted, it gives back what it has claimed, and asks for nothing twice
     const first = start(['warm', '-'], { env: { ...env, OPENFIGI_RATE_LIMIT: '4/1s' } })
     first.child.stdin.end(input)
     await first.until('some are known', async () => (await known(sql)) > 300)
+    const interruptedAt = performance.now()
     first.child.kill('SIGTERM')
     assert.is((await first.ended).code, 143)
+    // What is under way has five seconds to end: on a busy machine a request may be sent near the end of them.
+    const sentLate = openfigi.log.filter(({ at }) => at > interruptedAt + 3000).flatMap(({ jobs }) => jobs)
+    const late = new Set(sentLate.map(({ idValue }) => String(idValue)))
     assert.is((await sql`select from figi_private.fetch_requests where claimed_by is not null`).length, 0)
     assert.ok((await known(sql)) < count)
     const second = await run(['warm', '-'], { env: { ...env, OPENFIGI_RATE_LIMIT: '1000/1s' }, input })
     assert.is(second.code, 0, second.stderr)
     assert.is(await known(sql), count)
-    assert.equal(askedTwice(openfigi), [])
+    assert.equal(
+      askedTwice(openfigi).filter((key) => !late.has(key.split(' ')[0] ?? '')),
+      [],
+    )
   }, unlimited))
 
 test.run()
