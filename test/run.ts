@@ -19,6 +19,8 @@ import { TestRun } from './support/test_run.ts'
 
 /** More than cores: many wait for windows, leases and pauses. */
 const atOnce = 4
+/** Seconds: what hangs is ended, and what is slow on a busy machine (test/package builds, packs and installs) is not. */
+const usualLimit = '300'
 /** Run again on every other PostgreSQL of the machine's: the SQL, and the loop that calls most of it. */
 const FOR_ALL_SERVERS = /^test\/(sql\/|pipeline\/fetcher)/
 const MINUTES = /^\/\/ takes minutes/m
@@ -27,7 +29,7 @@ const { values: options, positionals: patterns } = parseArgs({
   allowPositionals: true,
   options: {
     folder: { type: 'string', default: join(packageRoot, 'test') },
-    limit: { type: 'string', default: '180' },
+    limit: { type: 'string', default: usualLimit },
     'no-database': { type: 'boolean', default: false },
   },
 })

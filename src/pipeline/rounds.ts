@@ -51,9 +51,11 @@ export class Rounds {
 
   /** Rejects where an answer could not be recorded: its claims are still held then, and their lease runs out. */
   async run({ claimant, claims }: Batch): Promise<void> {
-    const { openfigi, counting = countsNothing, onAnswered } = this.#options
+    const { openfigi, counting = countsNothing, onAnswered, signal } = this.#options
     let outcomes: Awaited<ReturnType<OpenFigi['fetchRound']>>
     try {
+      // Claimed as the process began to end, which waits for no more than what was under way then.
+      signal.throwIfAborted()
       outcomes = await openfigi.fetchRound(claims)
     } catch (error) {
       await this.#giveBack({ claimant, claims }, error)

@@ -9,6 +9,7 @@ import { withFolder } from '../import/reading.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { observe } from '../support/mappings.ts'
 import { knownSecurities as known, type Simulator } from '../support/openfigi_simulator.ts'
+import { lastingToday } from '../support/today.ts'
 import { type Installation, jsonLines, run, start, withInstallation } from './pgfigi.ts'
 
 const [apple, appleIsin, sony, bad] = ['037833100', 'US0378331005', '835699307', '037833109']
@@ -145,7 +146,7 @@ test("--as-of-column takes the ticker of each row's own day; today is now, and a
   withFiles(async ({ env, sql, file }) => {
     await observe(sql, 'CUSIP', sony, 'SNE', '2020-01-01Z')
     await observe(sql, 'CUSIP', sony, 'SONY', '2021-04-01 18:00Z')
-    const today = new Date().toISOString().slice(0, 10)
+    const today = await lastingToday()
     const dates = ['2021-03-31', '2021-04-01', '2021-04-01T17:59:59Z', '01/02/2021', '', '2019-12-31', today]
     const content = [
       'cusip,day',
@@ -257,10 +258,13 @@ test('killed and run again it fetches only what was missing, and writes the whol
       const cusips = many(1500)
       const path = await file('h.csv', `n,cusip\n${cusips.map((cusip, n) => `${n},${cusip}\n`).join('')}`)
       const output = path.replace('.csv', '.out.csv')
+      // It answers six requests, and no more: however late it is killed, it is in the middle.
+      openfigi.fail({ kind: 'hang', times: Number.POSITIVE_INFINITY, match: () => openfigi.log.length > 6 })
       const first = start(['enrich', path, '-o', output], { env: { ...env, OPENFIGI_RATE_LIMIT: '2/300ms' } })
       await first.until('some are known', async () => (await countOf(sql, 'public.security_mappings')) >= 300)
       first.child.kill('SIGKILL')
       await first.ended
+      openfigi.clearFaults()
       const claimed = await sql<{ value: string }[]>`
         update figi_private.fetch_requests set claimed_until = now()
         where claimed_by is not null

@@ -30,6 +30,12 @@ const rowsIn = async (sql: Sql): Promise<number> =>
 const importsIn = (sql: Sql) => sql`
   select wait_event_type from pg_stat_activity where datname = current_database() and application_name = 'pgfigi import'`
 
+/** Whether an import does all that it does at once, and all of that waits for a lock. */
+const isWaiting = async (sql: Sql) => {
+  const waits = (await importsIn(sql)).map((row) => row.wait_event_type)
+  return waits.filter((type) => type === 'Lock').length === 2
+}
+
 /** Every column of every row, in a few digits. */
 const wholeIn = async (sql: Sql) => {
   const [row] = await sql`
@@ -237,13 +243,17 @@ test('killed in the middle and run again: the table is as after one clean run', 
         const path = join(folder, 'table.csv')
         await writeFile(path, tableOf(10_000).join('\n'))
         const args = ['import', path, '--json']
-        const { child, ended } = start(args, { env: { DATABASE_URL: url } })
-        while ((await rowsIn(sql)) === 0) await sleep(10)
-        child.kill('SIGKILL')
-        await ended
+        const { child, ended, until } = start(args, { env: { DATABASE_URL: url } })
+        await sql.begin(async (transaction) => {
+          await transaction`lock table figi_private.sightings in share mode`
+          await until('it waits for locks', () => isWaiting(sql))
+          child.kill('SIGKILL')
+          await ended
+        })
+        // What the server was at goes on without it.
         while ((await importsIn(sql)).length > 0) await sleep(10)
         const left = await rowsIn(sql)
-        assert.ok(left < 20_000, `${left} rows`)
+        assert.ok(left > 0 && left < 20_000, `${left} rows`)
 
         const [again] = await Promise.all([
           run(args, { env: { DATABASE_URL: url } }),
@@ -261,19 +271,19 @@ test('Ctrl-C ends it once what is under way is written, with 130, and says that 
   withFolder((folder) =>
     withDatabase(async ({ url, sql }) => {
       const path = join(folder, 'table.csv')
-      await writeFile(path, tableOf(10_000).join('\n'))
-      const { child, ended } = start(['import', path], { env: { DATABASE_URL: url } })
+      await writeFile(path, tableOf(15_000).join('\n'))
+      const { child, ended, until } = start(['import', path], { env: { DATABASE_URL: url } })
       await sql.begin(async (transaction) => {
         await transaction`lock table figi_private.sightings in share mode`
-        while (!(await importsIn(sql)).some((row) => row.wait_event_type === 'Lock')) await sleep(10)
+        await until('it waits for locks', () => isWaiting(sql))
         child.kill('SIGINT')
-        await sleep(200)
       })
       const { code, stdout, stderr } = await ended
       assert.equal([code, stdout], [130, ''])
       assert.match(stderr, /Stopped: [\d,]+ records so far are in the database; run the same again to go on/)
       const rows = await rowsIn(sql)
-      assert.ok(rows > 0 && rows < 20_000, `${rows} rows`)
+      // Two batches of six, or four, where those were written before the signal was seen.
+      assert.ok(rows > 0 && rows < 30_000, `${rows} rows`)
     }),
   ))
 

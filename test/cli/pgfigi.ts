@@ -41,6 +41,9 @@ export interface Running {
   firstLine(form: RegExp): Promise<string>
 }
 
+/** Enough for the slowest: an embedded database that is made, started and migrated while other tests take both cores. */
+const patienceSeconds = 100
+
 /** Loading TypeScript anew for every command would take most of the time. */
 const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'pgfigi-compile-cache')
 
@@ -63,7 +66,9 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
     })
   }
   child.stdin.on('error', () => {}) // it may end without reading
+  let hasClosed = false // and all that it printed is here
   const ended = once(child, 'close').then(([code]): Ended => {
+    hasClosed = true
     requireNoTrace(`pgfigi ${args[0]} on stderr`, output.stderr)
     // It is there to say the password.
     if (args[0] !== 'psql-url') requireNoTrace(`pgfigi ${args[0]} on stdout`, output.stdout)
@@ -71,12 +76,12 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   })
   const untilSo: Running['until'] = async (what, isSo) => {
     const isSoYet = async () => {
-      const hasEnded = child.exitCode !== null || child.signalCode !== null
+      const before = hasClosed
       if (await isSo()) return true
-      if (hasEnded) throw new Error(`it ended before: ${what}`)
+      if (before) throw new Error(`it ended before: ${what}`)
       return false
     }
-    await until(what, isSoYet).catch(({ message }) => {
+    await until(what, isSoYet, patienceSeconds).catch(({ message }) => {
       throw new Error(`${message}\n${output.stdout}${output.stderr}`)
     })
   }
@@ -143,7 +148,9 @@ export async function withHome(work: (home: string) => Promise<void>): Promise<v
     await work(home)
   } finally {
     const server = await serverOf(home)
-    if (server !== null) process.kill(server, 'SIGKILL')
+    try {
+      if (server !== null) process.kill(server, 'SIGKILL')
+    } catch {} // it has just ended by itself
     await removeHome(home)
   }
 }

@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeCusip } from '../support/identifiers_maker.ts'
 import { knownSecurities as known } from '../support/openfigi_simulator.ts'
+import { lastingToday } from '../support/today.ts'
 import { jsonLines, run, start, withInstallation } from './pgfigi.ts'
 
 const many = (count: number) => Array.from({ length: count }, (_, n) => makeCusip(n))
@@ -13,12 +14,12 @@ const many = (count: number) => Array.from({ length: count }, (_, n) => makeCusi
 test('types are told from the values; as text it prints a head and a line each, separated by tabs', () =>
   withInstallation(async ({ env, openfigi }) => {
     const ambiguous = known.ambiguous.key
+    const today = await lastingToday()
     const { code, stdout, stderr } = await run(
       ['resolve', '037833100', known.microsoft.isin, ambiguous, '037833109'],
       { env },
     )
     assert.is(code, 0)
-    const today = new Date().toISOString().slice(0, 10)
     const lines = stdout.split('\n')
     assert.is(lines[0], 'identifier\tticker\tstatus\tname\texchange\tsince')
     assert.is(lines[1], `037833100\tAAPL\thit\tAPPLE INC\tUS\t${today}`)

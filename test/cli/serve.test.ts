@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { getPriority } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { until } from '../support/until.ts'
 import { run, serverOf, start, withHome, withInstallation } from './pgfigi.ts'
 
 test('serve prints the address, shows the page, steps back behind others, and stops at SIGTERM', () =>
@@ -11,16 +12,25 @@ test('serve prints the address, shows the page, steps back behind others, and st
     const service = start(['serve', '--port', '0'], { env: { ...env, ...secrets } })
     const url = await service.firstLine(/^Page {2}(http:\/\/127\.0\.0\.1:\d+)$/)
     if (process.platform === 'linux') assert.is(getPriority(service.child.pid), 10)
-    const metrics = await fetch(`${url}/metrics`, { headers: { authorization: 'Bearer token-of-a-test' } })
-    assert.match(await metrics.text(), 'pgfigi_database_up 1')
+    // On a busy machine, behind all others, an answer of the database may come too late for the first.
+    await until('its metrics say that the database is up', async () => {
+      const metrics = await fetch(`${url}/metrics`, { headers: { authorization: 'Bearer token-of-a-test' } })
+      return (await metrics.text()).includes('pgfigi_database_up 1')
+    })
     const login = await fetch(url)
     assert.match(await login.text(), '<title>Log in')
 
+    // A client that keeps its connection, which the page would else leave open for 20 s.
+    const keeping = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {})
+    keeping.write(`GET / HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`)
+    await once(keeping, 'data')
     const began = performance.now()
     service.child.kill('SIGTERM')
     const { code, stdout, stderr } = await service.ended
+    const tookMs = performance.now() - began
+    keeping.destroy()
     assert.is(code, 0)
-    assert.ok(performance.now() - began < 5000)
+    assert.ok(tookMs < 15_000, `${tookMs} ms`)
     assert.is(stdout, `Page  ${url}\n`)
     for (const secret of [
       ...Object.values(secrets),

@@ -1,4 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +12,8 @@ import { requireNoTraceInDatabase, testKey, testPassword } from '../support/cana
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { withEmptyDatabase } from '../support/database.ts'
-import { type FileResult, runFile } from '../support/run_file.ts'
+import { type FileResult, type RunFileOptions, runFile } from '../support/run_file.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('the test runner')
 
@@ -27,9 +30,13 @@ async function folderOf(files: Record<string, string>): Promise<string> {
   return folder
 }
 
-async function resultOf(source: string, env = cleanEnvironment()): Promise<FileResult> {
+/** So long may a file take that ends by itself. */
+const amply = 60_000
+
+async function resultOf(source: string, options: Partial<RunFileOptions> = {}): Promise<FileResult> {
   const folder = await folderOf({ 'some.test.ts': source })
-  return runFile(join(folder, 'some.test.ts'), { cwd: folder, env, limitMs: 20_000 })
+  const file = join(folder, 'some.test.ts')
+  return runFile(file, { cwd: folder, env: cleanEnvironment(), limitMs: amply, ...options })
 }
 
 /** Whoever runs this test must not find what it starts. */
@@ -80,7 +87,7 @@ for (const [name, source] of Object.entries(traps)) {
 const told = {
   'printed by a test': `console.log('first line\\nthe key is ' + testKey)`,
   'printed as an error': `console.error('first line\\nthe key is ' + testKey)`,
-  'in the arguments of a process': `spawnSync('sleep', ['2'], { argv0: 'sleep ' + testKey })`,
+  'in the arguments of a process': `spawnSync('sleep', ['3'], { argv0: 'sleep ' + testKey })`,
 }
 
 for (const [name, statement] of Object.entries(told)) {
@@ -90,7 +97,7 @@ for (const [name, statement] of Object.entries(told)) {
       import { spawnSync } from 'node:child_process'
       import { testKey } from ${JSON.stringify(join(packageRoot, 'test', 'support', 'canaries.ts'))}
       test('a', () => { ${statement} })\ntest.run()`,
-      unmarkedEnvironment(),
+      { env: unmarkedEnvironment(), lookEveryMs: 200 },
     )
     assert.equal(counts(result), { passed: 1, failed: 1, skipped: 0 })
     assert.is(result.problems.length, 1)
@@ -126,9 +133,16 @@ test('a file that hangs is ended after the limit, with what it started, even in 
       test('a', () => new Promise((resolve) => setTimeout(resolve, 300000)))\ntest.run()`,
   })
   const file = join(folder, 'hanging.test.ts')
-  const result = await runFile(file, { cwd: folder, env: cleanEnvironment(), limitMs: 1500 })
+  const endedAfter = (limitMs: number) => runFile(file, { cwd: folder, env: cleanEnvironment(), limitMs })
+  let limitMs = 1500
+  let result = await endedAfter(limitMs)
+  // Where the machine is so slow that the file had not even begun, nothing has been tried yet.
+  while (!existsSync(join(folder, 'child.pid')) && limitMs < amply) {
+    limitMs *= 3
+    result = await endedAfter(limitMs)
+  }
   assert.is(result.failed, 1)
-  assert.match(result.problems.join(), 'still running after 1.5 s')
+  assert.match(result.problems.join(), `still running after ${limitMs / 1000} s`)
   assert.is(await isGone(folder), true)
 })
 
@@ -143,7 +157,7 @@ test('what a passing file leaves running is ended, and said', async () => {
       test('a', () => {})\ntest.run()`,
   })
   const file = join(folder, 'leaving.test.ts')
-  const result = await runFile(file, { cwd: folder, env: cleanEnvironment(), limitMs: 20_000 })
+  const result = await runFile(file, { cwd: folder, env: cleanEnvironment(), limitMs: amply })
   assert.equal(counts(result), { passed: 1, failed: 0, skipped: 0 })
   assert.match(result.notes.join(), 'left 1 processes behind')
   assert.is(await isGone(folder), true)
@@ -226,7 +240,10 @@ test("a test's environment has nothing of the user's databases, keys and setting
 
 test('Ctrl-C ends the run as a failure, with nothing left behind', async () => {
   const folder = await folderOf({
-    'long.test.ts': `${head} test('a', () => new Promise((resolve) => setTimeout(resolve, 300000)))\ntest.run()`,
+    'long.test.ts': `${head}
+      import { writeFileSync } from 'node:fs'
+      writeFileSync(new URL('begun', import.meta.url), '')
+      test('a', () => new Promise((resolve) => setTimeout(resolve, 300000)))\ntest.run()`,
   })
   const runner = execFile(process.execPath, [
     join(packageRoot, 'test', 'run.ts'),
@@ -238,9 +255,10 @@ test('Ctrl-C ends the run as a failure, with nothing left behind', async () => {
   runner.stdout?.on('data', (chunk) => {
     output += chunk
   })
-  await sleep(1500)
+  const closed = once(runner, 'close')
+  await until('the file has begun', () => existsSync(join(folder, 'begun')), 100)
   runner.kill('SIGINT')
-  const status = await new Promise((resolve) => runner.on('exit', resolve))
+  const [status] = await closed
   assert.is(status, 1)
   assert.match(output, 'interrupted')
 })

@@ -62,6 +62,9 @@ export async function pack(): Promise<Tarball> {
   }
 }
 
+/** npm by itself would wait ten seconds, then a minute. */
+const tryingAgain = ['--fetch-retries', '5', '--fetch-retry-mintimeout', '1000', '--fetch-retry-factor', '2']
+
 let reached: Promise<Ran> | undefined
 
 /** An empty project with the tarball installed, as a stranger would do it; null where npm reaches no registry. */
@@ -79,7 +82,7 @@ export async function install(
   )
   const { code, stderr } = await run(
     'npm',
-    ['install', tarball.file, ...packages, '--prefer-offline', '--no-audit', '--no-fund'],
+    ['install', tarball.file, ...packages, '--prefer-offline', '--no-audit', '--no-fund', ...tryingAgain],
     project,
   )
   if (code !== 0) throw new Error(`npm install failed:\n${stderr}`)

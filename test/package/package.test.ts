@@ -2,13 +2,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cleanEnvironment } from '../support/clean_environment.ts'
 import { packageRoot } from '../support/cluster.ts'
 import { withDatabase } from '../support/database.ts'
 import { withSimulator } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
 import { install, makeFolder, pack, run, type Tarball } from './npm.ts'
 
 const test = suite('the package')
@@ -141,15 +141,18 @@ test('finds its tasks and crontab when it works as a worker', () =>
         for (const stream of [worker.stdout, worker.stderr]) stream.on('data', (chunk) => (output += chunk))
         const ended = once(worker, 'exit')
         try {
-          let ticker: string | null = null
-          for (const deadline = Date.now() + 20_000; !ticker && Date.now() < deadline; await sleep(50)) {
-            const [row] = await sql<[{ ticker: string | null }]>`
-              select ticker from resolve_mapping('CUSIP', ${apple})`
-            ticker = row.ticker
+          const isSo = async () => {
+            const [row] = await sql<[{ ticker: string | null; crontabs: number }]>`
+              select
+                ticker,
+                (select count(*)::int from graphile_worker._private_known_crontabs) as crontabs
+              from resolve_mapping('CUSIP', ${apple})`
+            return row.ticker === 'AAPL' && row.crontabs === 2
           }
-          assert.is(ticker, 'AAPL', output)
-          const crontabs = await sql`select 1 from graphile_worker._private_known_crontabs`
-          assert.is(crontabs.length, 2)
+          // It makes its crontab known beside its first task.
+          await until('it has fetched, and knows its crontab', isSo, 60).catch(({ message }) => {
+            throw new Error(`${message}\n${output}`)
+          })
         } finally {
           worker.kill('SIGTERM')
           await ended

@@ -20,6 +20,8 @@ export interface RunFileOptions {
   readonly cwd: string
   readonly limitMs: number
   readonly signal?: AbortSignal
+  /** How often it is looked whether its processes tell a secret. */
+  readonly lookEveryMs?: number
 }
 
 interface Ended {
@@ -34,7 +36,7 @@ interface Ended {
 }
 
 /** Often enough to meet what lives for a second; looking takes some milliseconds. */
-const lookEveryMs = 1000
+const usualLookMs = 1000
 
 /** Runs one test file in a process of its own, and believes nothing but a complete summary of uvu's. */
 export async function runFile(file: string, options: RunFileOptions): Promise<FileResult> {
@@ -55,7 +57,7 @@ export async function runFile(file: string, options: RunFileOptions): Promise<Fi
 function runProcess(
   file: string,
   mark: string,
-  { env, cwd, limitMs, signal }: RunFileOptions,
+  { env, cwd, limitMs, signal, lookEveryMs = usualLookMs }: RunFileOptions,
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file], {
