@@ -96,13 +96,19 @@ export class Pace {
     this.#filledAt = now
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => this.#serve(), Math.max(1000 / this.#options.perSecond, leastPauseMs))
+  #schedule(leastMs = leastPauseMs): void {
+    const nextTurnMs = Math.ceil(((1 - this.#tokens) * 1000) / this.#options.perSecond)
+    this.#timer ??= setTimeout(() => this.#serve(), Math.max(nextTurnMs, leastMs))
   }
 
   #serve(): void {
     this.#timer = null
     this.#fill()
+    // A timer may be a moment early by our clock: nobody waits for a whole pause more for that.
+    if (this.#tokens < 1 && this.#waiting > 0) {
+      this.#schedule(1)
+      return
+    }
     const latest = this.#now() - this.#options.longestWaitMs
     for (const [whose, line] of this.#lines)
       for (const waiter of line.filter(({ since }) => since < latest)) this.#leave(whose, waiter)

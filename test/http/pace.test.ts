@@ -42,15 +42,31 @@ test('whoever asks often waits for himself, and makes room for whoever does not'
 })
 
 test('who would wait too long, is one too many, or has gone, is let go', async () => {
-  const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 })
+  let now = 0
+  const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 }, () => now)
   for (let burst = 0; burst < 5; burst += 1) assert.ok(await pace.turn())
   const gone = new AbortController()
   const waiting = [pace.turn('', gone.signal), pace.turn(), pace.turn()]
   assert.is(await pace.turn(), false, 'too many wait')
   gone.abort()
   assert.is(await waiting[0], false)
-  const rest = await Promise.all(waiting.slice(1))
-  assert.equal(rest, [true, false], 'one turn comes within the time, the next does not')
+  now = 200
+  assert.is(await waiting[1], true, 'one turn comes within the time')
+  now = 400
+  assert.is(await waiting[2], false, 'the next does not')
+})
+
+test('where a timer is early by the clock that counts, the turn comes a moment later', async () => {
+  let now = 0
+  const pace = new Pace({ perSecond: 5, mostWaiting: 3, longestWaitMs: 300 }, () => now)
+  for (let burst = 0; burst < 5; burst += 1) assert.ok(await pace.turn())
+  const waiting = pace.turn()
+  now = 199.5
+  await sleep(300)
+  now = 210
+  await sleep(50)
+  now = 400
+  assert.is(await waiting, true, 'not after a whole pause more, when it would be let go')
 })
 
 test('at the end nobody waits any more', async () => {
