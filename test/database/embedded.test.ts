@@ -47,7 +47,9 @@ async function withHome(work: (home: string) => Promise<void>): Promise<void> {
     await work(home)
   } finally {
     const server = await serverPid(home)
-    if (server) process.kill(server, 'SIGKILL')
+    try {
+      if (server) process.kill(server, 'SIGKILL')
+    } catch {} // it has just ended by itself
     await removeHome(home)
   }
 }
