@@ -1,92 +1,21 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmod,
-  chown,
-  cp,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
-import postgres from 'postgres'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseConfig } from '../../src/config.ts'
 import { acquireEmbedded, runningEmbedded } from '../../src/database/embedded.ts'
-import { packagedBinaries } from '../../src/database/embedded_binaries.ts'
 import { withHomeLock } from '../../src/database/embedded_lock.ts'
 import { EmbeddedError } from '../../src/errors/embedded_error.ts'
 import { processExists } from '../../src/processes.ts'
-import {
-  atEnd,
-  makeHome,
-  packageRoot,
-  removeHome,
-  throwawaySettings as settings,
-} from '../support/cluster.ts'
+import { packageRoot, throwawaySettings as settings } from '../support/cluster.ts'
+import { isRoot, ownerOf, query, serverPid, withHome, withMadeHome } from '../support/embedded_home.ts'
 import { startEmbeddedProcess } from '../support/embedded_process.ts'
 import { until } from '../support/until.ts'
 
 const test = suite('the embedded database')
-const isRoot = process.getuid?.() === 0
-
-async function withHome(work: (home: string) => Promise<void>): Promise<void> {
-  const home = await mkdtemp(join(tmpdir(), 'home-'))
-  await makeHome(home)
-  try {
-    await work(home)
-  } finally {
-    const server = await serverPid(home)
-    if (server) process.kill(server, 'SIGKILL')
-    await removeHome(home)
-  }
-}
-
-let made: Promise<string> | undefined
-
-/** A home whose database exists already: a copy, because making one takes two seconds. */
-function withMadeHome(work: (home: string) => Promise<void>): Promise<void> {
-  return withHome(async (home) => {
-    made ??= makeDatabase()
-    await promisify(execFile)('cp', ['-a', `${await made}/.`, home])
-    await work(home)
-  })
-}
-
-async function makeDatabase(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'made-'))
-  atEnd(() => removeHome(home))
-  await makeHome(home)
-  await (await acquireEmbedded({ home, settings })).release()
-  return home
-}
-
-async function serverPid(home: string): Promise<number | null> {
-  const pid = Number.parseInt(
-    await readFile(join(home, 'data', 'postmaster.pid'), 'utf8').catch(() => ''),
-    10,
-  )
-  return processExists(pid) ? pid : null
-}
-
-async function query(url: string, statement: string): Promise<Record<string, unknown>[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
-  try {
-    return [...(await sql.unsafe(statement))].map((row) => ({ ...row }))
-  } finally {
-    await sql.end()
-  }
-}
 
 async function rejection(work: () => Promise<unknown>): Promise<EmbeddedError> {
   try {
@@ -210,11 +139,6 @@ test('a postmaster.pid whose pid now belongs to something else is no server', ()
     }
   }))
 
-async function ownerOf(home: string): Promise<{ uid: number; gid: number }> {
-  const { uid, gid } = await stat(join(home, 'data'))
-  return { uid, gid }
-}
-
 test('where its port is taken it takes another, and keeps that', () =>
   withMadeHome(async (home) => {
     const before = await acquireEmbedded({ home, settings })
@@ -288,94 +212,6 @@ test('the lock is let go when its holder is killed, and admits one at a time wit
     await waiting
     assert.is(order.length, 4)
     assert.is(order[0]?.[0], order[1]?.[0])
-  }))
-
-test('root with a home that the server cannot reach keeps the data elsewhere, and programs too', () =>
-  withHome(async (home) => {
-    if (!isRoot) return console.log('SKIPPED: closed folders (they matter to root only)')
-    const closed = join(home, 'closed')
-    await mkdir(closed, { mode: 0o700 })
-    const packaged = await packagedBinaries()
-    const native = dirname(dirname(packaged.postgres))
-    await cp(native, join(closed, 'native'), { recursive: true, verbatimSymlinks: true })
-    const moved = (program: string) => program.replace(native, join(closed, 'native'))
-    const binaries = {
-      ...packaged,
-      version: `test-${process.pid}`,
-      initdb: moved(packaged.initdb),
-      pgCtl: moved(packaged.pgCtl),
-      postgres: moved(packaged.postgres),
-    }
-    try {
-      const embedded = await acquireEmbedded({ home: closed, settings, binaries })
-      assert.ok((await lstat(join(closed, 'data'))).isSymbolicLink())
-      assert.match(await realpath(join(closed, 'data')), /^\/var\/lib\/pgfigi\/clusters\/[0-9a-f]{16}\/data$/)
-      assert.match(await readFile(join(closed, 'postgres.log'), 'utf8'), 'ready to accept connections')
-      await query(embedded.url, 'create table kept as select 42 as answer')
-      await embedded.release()
-
-      await using again = await startEmbeddedProcess(closed)
-      assert.equal(await query(again.url, 'select answer from kept'), [{ answer: 42 }])
-      await again.end()
-      assert.is(await serverPid(closed), null)
-    } finally {
-      await removeHome(closed)
-      await rm(`/var/lib/pgfigi/bin-${binaries.version}`, { recursive: true, force: true })
-    }
-  }))
-
-test('a home that root closes after the fact moves, with its data', () =>
-  withMadeHome(async (home) => {
-    if (!isRoot) return console.log('SKIPPED: closed folders (they matter to root only)')
-    const before = await acquireEmbedded({ home, settings })
-    await query(before.url, 'create table kept as select 42 as answer')
-    await before.release()
-    await chmod(home, 0o700)
-    const after = await acquireEmbedded({ home, settings })
-    assert.equal(await query(after.url, 'select answer from kept'), [{ answer: 42 }])
-    await after.release()
-  }))
-
-test('an ordinary user runs it himself, and root in his home leaves it usable to him', () =>
-  withHome(async (home) => {
-    if (!isRoot) return console.log('SKIPPED: another user (only root can become one)')
-    const nobody = { uid: 65534, gid: 65534 }
-    const reachable = await runs(nobody)
-    if (!reachable) return console.log('SKIPPED: another user (this checkout is closed to others)')
-    await chown(home, nobody.uid, nobody.gid)
-
-    await using root = await startEmbeddedProcess(home)
-    assert.equal(await ownerOf(home), nobody)
-    await query(root.url, 'create table kept as select 42 as answer')
-    await using user = await startEmbeddedProcess(home, nobody)
-    assert.is(user.startedHere, false)
-    await root.end()
-    await user.end()
-    assert.is(await serverPid(home), null)
-
-    await using again = await startEmbeddedProcess(home, nobody)
-    assert.is(again.startedHere, true)
-    assert.equal(await query(again.url, 'select answer from kept'), [{ answer: 42 }])
-    await again.end()
-    assert.is(await serverPid(home), null)
-  }))
-
-async function runs(identity: { uid: number; gid: number }): Promise<boolean> {
-  const script = join(packageRoot, 'src', 'identifiers.ts')
-  const child = spawn(process.execPath, [script], { cwd: '/', stdio: 'ignore', ...identity })
-  return once(child, 'exit').then(
-    ([code]) => code === 0,
-    () => false,
-  )
-}
-
-test('a home that belongs to somebody else is refused with the remedy', () =>
-  withMadeHome(async (home) => {
-    if (!isRoot) return console.log('SKIPPED: another user (only root can become one)')
-    const nobody = { uid: 65534, gid: 65534 }
-    if (!(await runs(nobody))) return console.log('SKIPPED: another user (this checkout is closed to others)')
-    const error = await startEmbeddedProcess(home, nobody).catch((caught) => caught)
-    assert.match(error.message, 'set PGFIGI_HOME to a folder of your own')
   }))
 
 test('the default home is PGFIGI_HOME, else ~/.pgfigi', () => {

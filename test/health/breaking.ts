@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/pgfigi.ts'
@@ -6,7 +7,7 @@ import { makeCusip, makeCusips } from '../support/identifiers_maker.ts'
 import { openSession, resolve, type Session } from '../support/mappings.ts'
 import { timePasses } from '../support/time_passes.ts'
 import { until } from '../support/until.ts'
-import { type Installed, startAmong, waitingFor } from './installed.ts'
+import { endPageSessions, type Installed, startAmong, waitingFor } from './installed.ts'
 
 const old = makeCusips(0, 200)
 const recent = makeCusips(1_000, 60)
@@ -39,15 +40,24 @@ export async function breakTheWork({ sql, openfigi, env, replica, running }: Ins
   const first = await work({ OPENFIGI_JOBS_PER_REQUEST: '2' })
   for (const value of [...unknown, invalid]) await resolve(sql, 'CUSIP', value)
   for (let attempts = 1; attempts < 4; attempts++) {
-    await until(`attempt ${attempts}`, async () => (await attemptsAt(sql, invalid)) === attempts)
+    await until(`attempt ${attempts}`, async () => (await attemptsAt(sql, invalid)) >= attempts)
     // As if the pause before the next attempt were over.
     await sql`update figi_private.fetch_requests set not_before = clock_timestamp() where identifier_value = ${invalid}`
   }
   await until('the unknown are known to be so', async () => (await waitingFor(sql)) === 0)
 
-  openfigi.setLatency(1500)
+  // All of them are under way before the first is refused, after which nothing more would be sent.
+  let sent = 0
+  const enough = Promise.withResolvers<void>()
+  openfigi.setLatency(async () => {
+    sent += 1
+    if (sent > 20) enough.resolve()
+    await Promise.race([enough.promise, sleep(15_000, undefined, { ref: false })])
+    return 0
+  })
   openfigi.fail({ kind: 'hang', idValues: [waiting[0] ?? ''], times: Number.POSITIVE_INFINITY })
-  openfigi.fail({ status: 429, retryAfter: 600, times: Number.POSITIVE_INFINITY })
+  // After the six minutes below it is a warning for nearly four more.
+  openfigi.fail({ status: 429, retryAfter: 650, times: Number.POSITIVE_INFINITY })
   await sql`select count(*) from public.resolve_mappings('CUSIP', ${waiting})`
   await until('20 answers 429 are counted', async () => {
     const [row] = await sql<{ count: number }[]>`
@@ -72,6 +82,7 @@ export async function breakTheWork({ sql, openfigi, env, replica, running }: Ins
 export async function breakTheDatabase({ sql, url }: Installed): Promise<Session[]> {
   await breakLaws(sql)
   await setHere(sql, 'pgfigi.health_gave_up_fail', 'many')
+  await endPageSessions(sql)
   // Autovacuum is off.
   await sql`
     insert into figi_private.actions (who, address, action, subject, outcome)
@@ -93,8 +104,9 @@ export async function breakTheDatabase({ sql, url }: Installed): Promise<Session
   return sessions
 }
 
-async function attemptsAt(sql: Sql, value: string): Promise<number | undefined> {
+/** How often OpenFIGI has answered this one with an error; the worker tries again by itself, too, after some seconds. */
+async function attemptsAt(sql: Sql, value: string): Promise<number> {
   const [row] = await sql<{ attempts: number }[]>`
     select attempts::int from figi_private.fetch_requests where identifier_value = ${value} and claimed_by is null`
-  return row?.attempts
+  return row?.attempts ?? 0
 }

@@ -30,6 +30,13 @@ export async function waitingFor(sql: Sql): Promise<number> {
   return rows.length
 }
 
+/** As if the minute were over after which the page opens new ones, which have the settings of now. */
+export async function endPageSessions(sql: Sql): Promise<void> {
+  await sql`
+    select pg_terminate_backend(pid, 60000) from pg_stat_activity
+    where application_name = 'pgfigi page' and datname = current_database()`
+}
+
 /** Waits until exactly these checks (name and status) are not well, as the next version of pgfigi asks. */
 export async function untilUnwell(url: string, expected: readonly string[]): Promise<void> {
   const next = String(Number(await latestMigration()) + 1).padStart(6, '0')
@@ -37,7 +44,7 @@ export async function untilUnwell(url: string, expected: readonly string[]): Pro
     Object.values(await checksNow(url, { latestMigration: next })).filter(({ status }) => status !== 'ok')
   const isSo = async () =>
     (await unwell()).map(({ name, status }) => `${name} ${status}`).join() === expected.join()
-  await until('the checks', isSo, 15).catch(async () => {
+  await until('the checks', isSo).catch(async () => {
     assert.equal(
       (await unwell()).map(({ name, status, sentence }) => `${name} ${status}: ${sentence}`),
       expected,

@@ -26,9 +26,13 @@ export async function startEmbeddedProcess(
   child.stderr.on('data', (chunk) => {
     complaint += chunk
   })
+  const complained = once(child.stderr, 'end')
   const exited = once(child, 'exit')
   const line = await Promise.race([once(createInterface(child.stdout), 'line'), exited.then(() => null)])
-  if (!line) throw new Error(`the process ended: ${complaint}`)
+  if (!line) {
+    await complained // which may come after its end
+    throw new Error(`the process ended: ${complaint}`)
+  }
   const kill = async () => {
     child.kill('SIGKILL')
     await exited

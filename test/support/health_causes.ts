@@ -155,7 +155,7 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
     {
       check: 'worker_seen',
       status: 'fail',
-      says: /A worker was seen 1[01] min ago\. Start one/,
+      says: /A worker was seen 1\d min ago\. Start one/,
       async cause() {
         await seeProcess(sql, { process: 'killed', kind: 'worker' })
         await sql`delete from figi_private.processes where kind = 'worker' and process <> 'killed'`
@@ -206,7 +206,7 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
     {
       check: 'budget_blocked',
       status: 'fail',
-      says: /Nothing is sent to OpenFIGI for another (19|20) min/,
+      says: /Nothing is sent to OpenFIGI for another (1\d|20) min/,
       async cause() {
         await sql`select figi_private.block_api_budget('anonymous', '20 minutes')`
       },
@@ -258,7 +258,7 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
     {
       check: 'dead_jobs',
       status: 'warn',
-      says: /^1 job is held by a worker that is gone, the oldest since [56] min\. pgfigi worker unlock/,
+      says: /^1 job is held by a worker that is gone, the oldest since [5-9] min\. pgfigi worker unlock/,
       async cause() {
         await sql`select graphile_worker.add_job('refresh_stale_mappings')`
         await sql`
@@ -337,7 +337,7 @@ export function healthCauses({ sql, url, replica }: HealthStage): HealthCause[] 
     causes.push({
       check: 'replica_lag',
       status: 'fail',
-      says: /1 replica follows; the slowest, \S+, is \d+ s behind/,
+      says: /1 replica follows; the slowest, \S+, is \d+ (s|min) behind/,
       async cause() {
         await replica`select pg_wal_replay_pause()`
         await setHere(sql, 'pgfigi.health_replica_lag_warn', '0.5')

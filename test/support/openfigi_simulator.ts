@@ -29,7 +29,7 @@ export { knownSecurities } from './openfigi/known_securities.ts'
 export { recordedFolder, replayRecorded } from './openfigi/recorded.ts'
 export type { Fault, Job, Limit, LogEntry, Override, UniverseOptions }
 
-type Latency = number | (() => number)
+type Latency = number | (() => number | Promise<number>)
 
 export interface SimulatorOptions {
   port?: number | undefined
@@ -96,7 +96,7 @@ export async function startSimulator(options: SimulatorOptions = {}) {
       windows.refund(caller)
       entry.counted = false
     }
-    const delay = typeof latency === 'number' ? latency : latency()
+    const delay = typeof latency === 'number' ? latency : await latency()
     if (delay > 0) await sleep(delay)
     if (fault?.kind === 'status') {
       const seconds =
