@@ -128,7 +128,12 @@ const hours: Readonly<Record<string, (day: Day) => Promise<unknown>>> = {
   'OpenFIGI cannot be reached': ({ pgfigi, env }) =>
     pgfigi(['resolve', makeCusip(161)], { env: { ...env, OPENFIGI_API_URL: 'http://127.0.0.1:1' } }),
   'what is stale is refreshed': async ({ sql, pgfigi }) => {
-    await sql`update public.security_mappings set last_fetched_date = last_fetched_date - interval '90 days'`
+    await sql.begin(async (transaction) => {
+      // The whole table first, so that the worker, who locks its rows in another order, cannot wait for us in turn.
+      await transaction`lock table public.security_mappings in share row exclusive mode`
+      await transaction`
+        update public.security_mappings set last_fetched_date = last_fetched_date - interval '90 days'`
+    })
     await pgfigi(['refresh', '--wait'])
   },
   'somebody looks after it': ({ pgfigi }) =>

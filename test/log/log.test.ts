@@ -68,8 +68,8 @@ test('is for people on a terminal, and as free of secrets', () => {
     console.log('SKIPPED: the log on a terminal (there is no program `script`)')
     return
   }
-  const { stdout } = spawnSync('script', ['-qec', `${process.execPath} ${program}`, '/dev/null'], {
-    env: cleanEnvironment(settings),
+  const { stdout } = spawnSync('script', ['-qec', `exec ${process.execPath} ${program}`, '/dev/null'], {
+    env: cleanEnvironment({ ...settings, SHELL: '/bin/sh' }),
     encoding: 'utf8',
   })
   const lines = stripVTControlCharacters(stdout)
