@@ -9,6 +9,7 @@ import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
 import { type Simulator, withSimulator } from '../support/openfigi_simulator.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('the served page in a browser')
 
@@ -50,7 +51,7 @@ async function lookUp(page: Page, text: string): Promise<void> {
 /** Lets the page fetch itself anew until the ticker is there. */
 async function appears({ page }: Visit, ticker: string): Promise<void> {
   const big = page.locator('.big', { hasText: ticker })
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 100; round++) {
     await page.clock.runFor(5000)
     if (
       await big.waitFor({ timeout: 500 }).then(
@@ -107,10 +108,10 @@ async function withoutJavaScript({ page, complaints }: Visit, url: string, sim: 
   sim.rename(apple, 'PLUM')
   await page.getByRole('button', { name: 'Fetch again' }).click()
   await page.locator('.notice').waitFor()
-  for (let round = 0; round < 100; round++) {
+  await until('it is fetched', async () => {
     await page.reload()
-    if ((await page.locator('.big').textContent()) === 'PLUM') break
-  }
+    return (await page.locator('.big').textContent()) === 'PLUM'
+  })
   assert.equal(await page.locator('.timeline .ticker').allTextContents(), ['PLUM', 'PEAR', 'AAPL'])
   assert.equal(complaints, [])
 }

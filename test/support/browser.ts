@@ -11,6 +11,9 @@ const quiet = [
   '--no-first-run',
 ]
 
+/** A browser that starts beside three other tests takes its time. */
+const patienceMs = 60_000
+
 export interface Visit {
   readonly page: Page
   /** Errors and warnings of the console, violations of the page's policy, and what was asked of another host. */
@@ -21,7 +24,7 @@ let opened: Promise<Browser> | undefined
 
 function openBrowser(): Promise<Browser> {
   const args = process.getuid?.() === 0 ? [...quiet, '--no-sandbox'] : quiet
-  opened ??= chromium.launch({ executablePath, args, timeout: 30_000 })
+  opened ??= chromium.launch({ executablePath, args, timeout: patienceMs })
   return opened
 }
 
@@ -34,7 +37,7 @@ export async function withPage(
   if (!existsSync(executablePath)) return console.log(`SKIPPED: ${what} (there is no ${executablePath})`)
   const browser = await openBrowser()
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
-  context.setDefaultTimeout(20_000)
+  context.setDefaultTimeout(patienceMs)
   const complaints: string[] = []
   const page = await context.newPage()
   page.on('console', (message) => {
