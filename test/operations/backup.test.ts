@@ -72,7 +72,7 @@ async function staged(work: (stage: Stage) => Promise<void>): Promise<void> {
       PGPASSWORD: decodeURIComponent(password),
     }
     const shell = async (line: string) => {
-      await execute('sh', ['-c', line], { cwd: home, env, timeout: 60_000 })
+      await execute('sh', ['-c', line], { cwd: home, env, timeout: 200_000 })
     }
     await work({ source, restored: databaseUrl(source, 'restored'), shell })
   } finally {

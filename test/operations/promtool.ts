@@ -22,7 +22,7 @@ export async function withPromtool(work: (folder: string, run: Promtool) => Prom
     await cp(join(packageRoot, 'docs', 'prometheus'), folder, { recursive: true })
     await work(folder, async (args, input = '') => {
       try {
-        const running = execute('promtool', args, { cwd: folder, timeout: 60_000 })
+        const running = execute('promtool', args, { cwd: folder, timeout: 200_000 })
         running.child.stdin?.end(input)
         const { stdout, stderr } = await running
         return `${stdout}${stderr}`
