@@ -23,27 +23,30 @@ async function logIn(visit: Visit, given = password): Promise<number> {
   return (await visit.ask('/login', { form })).status
 }
 
-test('what is wrong takes as long as what is nearly right', () => {
-  const secret = 'a'.repeat(400)
-  const guesses = {
-    nothing: 'b'.repeat(400),
-    'all but the last': `${'a'.repeat(399)}b`,
-    'all of it': secret,
-  }
-  const names = Object.keys(guesses) as (keyof typeof guesses)[]
-  const fastest = new Map<string, number>()
-  for (let round = 0; round < amount(200, 2000); round += 1) {
-    for (const name of names) {
+/** By how much the fastest comparisons of a secret with these guesses differ: 1 where they take equally long. */
+function spreadOf(guesses: readonly string[], secret: string, rounds: number): number {
+  const fastest = guesses.map(() => Number.POSITIVE_INFINITY)
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [place, guess] of guesses.entries()) {
       const began = performance.now()
-      for (let times = 0; times < 20; times += 1) sameSecret(guesses[name], secret)
-      const took = (performance.now() - began) / 20
-      fastest.set(name, Math.min(fastest.get(name) ?? Number.POSITIVE_INFINITY, took))
+      for (let times = 0; times < 20; times += 1) sameSecret(guess, secret)
+      fastest[place] = Math.min(fastest[place] ?? 0, performance.now() - began)
     }
   }
-  const [nothing = 0, nearly = 0, all = 0] = names.map((name) => fastest.get(name))
-  const spread = Math.max(nothing, nearly, all) / Math.min(nothing, nearly, all)
-  figure(`the fastest comparisons differ by ${((spread - 1) * 100).toFixed(0)} %`)
-  assert.ok(spread < 1.5, `${nothing} ${nearly} ${all} ms`)
+  return Math.max(...fastest) / Math.min(...fastest)
+}
+
+test('what is wrong takes as long as what is nearly right', () => {
+  const secret = 'a'.repeat(400)
+  const guesses = ['b'.repeat(400), `${'a'.repeat(399)}b`, secret]
+  spreadOf(guesses, secret, 20) // until it is compiled
+  // What tells a guess apart does so whenever it is measured; that another process has the processor passes.
+  const spreads: number[] = []
+  while (Math.min(...spreads) >= 1.5 && spreads.length < 10)
+    spreads.push(spreadOf(guesses, secret, amount(200, 2000)))
+  const least = Math.min(...spreads)
+  figure(`the fastest comparisons differ by ${((least - 1) * 100).toFixed(0)} %`)
+  assert.ok(least < 1.5, String(spreads))
 })
 
 test('a secret is the same however its letters were composed, and no other is', () => {
