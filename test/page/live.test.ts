@@ -4,10 +4,9 @@ import * as assert from 'uvu/assert'
 import type { Health } from '../../src/http/models.ts'
 import { overviewPage } from '../../src/http/views/overview.ts'
 import { searchPage } from '../../src/http/views/search.ts'
-import { closeBrowser, withPage } from '../support/browser.ts'
+import { closeBrowser, shows, stopClock, withPage } from '../support/browser.ts'
 import { charts, frame, meta, overview, sickHealth, wellHealth } from '../support/page_examples.ts'
 import { startPageServer } from '../support/page_server.ts'
-import { until } from '../support/until.ts'
 
 const test = suite('live updates')
 
@@ -38,14 +37,14 @@ function stage() {
 const mappings = (page: Page, figure: string) =>
   page.locator('.tile .figure').first().filter({ hasText: figure })
 
-/** The page's own clock goes on by that much, beside what goes by. */
+/** The page's own clock goes on by that much. */
 const wait = (page: Page, seconds: number) => page.clock.runFor(seconds * 1000)
 
 test('changes what has changed, and leaves focus, typed text, what is unfolded and the scroll alone', () =>
   withPage('live updates', { viewport: { width: 1280, height: 500 } }, async ({ page, complaints }) => {
     const live = stage()
     await using server = await startPageServer(live.render)
-    await page.clock.install()
+    await stopClock(page)
     await page.goto(server.url)
     await mappings(page, '1,000').waitFor()
     await page.locator('#chart-growth canvas').waitFor()
@@ -62,7 +61,8 @@ test('changes what has changed, and leaves focus, typed text, what is unfolded a
       }).observe({ type: 'layout-shift' })`)
     live.grow()
     await wait(page, 5)
-    await mappings(page, '1,001').waitFor()
+    await shows(page, mappings(page, '1,001'))
+    await wait(page, 1) // for the charts to be drawn
     const after = await page.evaluate(`({
       typed: document.getElementById('q').value,
       focus: document.activeElement.textContent,
@@ -88,11 +88,11 @@ test('keeps the focus on a button while the token of its form is renewed', () =>
   withPage('focus on a button', {}, async ({ page, complaints }) => {
     const live = stage()
     await using server = await startPageServer(live.render)
-    await page.clock.install()
+    await stopClock(page)
     await page.goto(`${server.url}/search?q=x`)
     await page.getByRole('button', { name: 'Fetch again' }).focus()
     await wait(page, 5)
-    await page.locator('[name=csrf]:not([value=token-1])').first().waitFor({ state: 'attached' })
+    await shows(page, page.locator('[name=csrf][value=token-2]'))
     assert.match(await page.evaluate<string>('document.activeElement.textContent'), /^Fetch again/)
     assert.equal(complaints, [])
   }))
@@ -101,16 +101,16 @@ test('says what has changed in health to who cannot see it', () =>
   withPage('announcements', {}, async ({ page }) => {
     const live = stage()
     await using server = await startPageServer(live.render)
-    await page.clock.install()
+    await stopClock(page)
     await page.goto(server.url)
     live.grow()
     await wait(page, 5)
-    await mappings(page, '1,001').waitFor()
+    await shows(page, mappings(page, '1,001'))
     const announcer = page.getByRole('status')
     assert.is(await announcer.textContent(), '')
     live.sicken()
     await wait(page, 5)
-    await announcer.filter({ hasText: 'worker seen now fails: No worker was seen' }).waitFor()
+    await shows(page, announcer.filter({ hasText: 'worker seen now fails: No worker was seen' }))
     const said = await announcer.textContent()
     assert.match(said ?? '', /gave up now warns/)
     assert.not.match(said ?? '', /replica/)
@@ -121,40 +121,37 @@ test('stands still while it is paused or out of sight, and says so when nobody a
     const live = stage()
     let isDown = false
     await using server = await startPageServer((path) => (isDown ? null : live.render(path)))
-    await page.clock.install()
+    await stopClock(page)
     await page.goto(server.url)
     const state = (words: string) => page.locator('#live-state', { hasText: words })
     await page.getByRole('button', { name: 'Pause live updates' }).click()
     await state('Paused').waitFor()
-    // What was asked for before may still come.
-    const asksForNothing = async () => {
-      const before = live.loads
-      await wait(page, 30)
-      return live.loads === before
-    }
-    await until('it stands still', asksForNothing)
+    await wait(page, 30)
+    assert.is(live.loads, 1)
 
     live.grow()
     await page.getByRole('button', { name: 'Go on' }).click()
-    await mappings(page, '1,001').waitFor()
+    await shows(page, mappings(page, '1,001'))
+    assert.is(live.loads, 2)
 
     const hide = (isHidden: boolean) =>
       page.evaluate(`
         Object.defineProperty(document, 'hidden', { configurable: true, get: () => ${isHidden} })
         document.dispatchEvent(new Event('visibilitychange'))`)
     await hide(true)
-    await until('it stands still', asksForNothing)
+    await wait(page, 30)
+    assert.is(live.loads, 2)
     live.grow()
     await hide(false)
-    await mappings(page, '1,002').waitFor()
+    await shows(page, mappings(page, '1,002'))
 
     isDown = true
     await wait(page, 5)
-    await state('No answer').waitFor()
+    await shows(page, state('No answer'))
     await mappings(page, '1,002').waitFor()
     isDown = false
     await wait(page, 5)
-    await state('Live').waitFor()
+    await shows(page, state('Live'))
   }))
 
 test.after(closeBrowser)

@@ -1,6 +1,7 @@
 /** A real headless Chromium for tests of the page: CHROMIUM_PATH, else Debian's. */
 import { existsSync } from 'node:fs'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
+import { until } from './until.ts'
 
 const executablePath = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
 
@@ -54,6 +55,24 @@ export async function withPage(
   } finally {
     await context.close()
   }
+}
+
+/**
+ * Stops the page's own clock but for `page.clock.runFor`: else it would fetch itself anew wherever the machine takes five seconds
+ * for anything.
+ */
+export async function stopClock(page: Page): Promise<void> {
+  await page.clock.install({ time: '2026-11-22T17:00:00Z' })
+  await page.clock.pauseAt('2026-11-22T17:41:00Z')
+}
+
+/** Waits until the answer to a round is shown, for which htmx takes some milliseconds of the stopped clock, too. */
+export async function shows(page: Page, shown: Locator): Promise<void> {
+  await until(String(shown), async () => {
+    // However long the machine takes for it, that is less than the time until the next round.
+    await page.clock.runFor(2)
+    return (await shown.count()) > 0
+  })
 }
 
 /** After the last test of a file. Cannot fail: a browser that is gone is closed. */
