@@ -1,15 +1,16 @@
 import { pino } from 'pino'
-import type { Page } from 'playwright-core'
+import type { Page, Response } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseConfig } from '../../src/config.ts'
 import type { Sql } from '../../src/database/connect.ts'
 import { startPage } from '../../src/http/running_page.ts'
 import { amount } from '../support/at_length.ts'
-import { closeBrowser, withPage } from '../support/browser.ts'
+import { closeBrowser, shows, stopClock, withPage } from '../support/browser.ts'
 import { withDatabase } from '../support/database.ts'
 import { figure } from '../support/figure.ts'
 import { makeCusip } from '../support/identifiers_maker.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('hostile texts in the database, in a browser')
 
@@ -112,7 +113,7 @@ test('stay texts on every page, in every place, also where it changes by itself'
         logger: pino({ level: 'silent' }),
         pace: { perSecond: 10_000, mostWaiting: 100, longestWaitMs: 5000 },
       })
-      await page.clock.install()
+      await stopClock(page)
       const values = (
         await sql<{ value: string }[]>`
         select distinct identifier_value as value from public.security_mappings`
@@ -132,7 +133,7 @@ test('stay texts on every page, in every place, also where it changes by itself'
       ]
       let seen = 0
       for (const path of paths) {
-        await page.goto(served.url + path)
+        await open(page, served.url + path)
         assert.equal(await page.evaluate(escaped), nothing, path)
         seen += (await page.locator('body').innerText()).split('evil').length - 1
         if (await page.locator('.live').count()) await renewed(page)
@@ -145,7 +146,7 @@ test('stay texts on every page, in every place, also where it changes by itself'
         `/api/v1/search?q=${values[0]}`,
         '/metrics',
       ]) {
-        const answer = await page.goto(served.url + path)
+        const answer = await open(page, served.url + path)
         assert.is(answer?.status(), 200, `${path} ${await answer?.text()}`)
         assert.match(answer?.headers()['content-type'] ?? '', /^(application\/json|text\/plain); /)
         assert.is(await page.evaluate("document.querySelectorAll('.evil').length"), 0, path)
@@ -154,7 +155,7 @@ test('stay texts on every page, in every place, also where it changes by itself'
       figure(`${paths.length} pages with ${seen} hostile texts in their places`)
       assert.ok(seen > 50, 'they are shown')
       assert.equal(
-        complaints.filter((each) => !/status of (400|404)/.test(each)),
+        complaints.filter((each) => !/status of (400|404|503)/.test(each)),
         [],
       )
     }),
@@ -163,8 +164,18 @@ test('stay texts on every page, in every place, also where it changes by itself'
 /** As five seconds later, when the page has fetched itself anew. */
 async function renewed(page: Page): Promise<void> {
   await page.evaluate("addEventListener('pgfigi:fresh', () => { document.body.dataset.fresh = 'yes' })")
-  await page.clock.runFor(5100)
-  await page.locator('body[data-fresh]').waitFor({ state: 'attached' })
+  await page.clock.runFor(5000)
+  await shows(page, page.locator('body[data-fresh]'))
+}
+
+/** Goes there, and again where the database had no time: the page gives it three seconds, however busy the machine is. */
+async function open(page: Page, url: string): Promise<Response | null> {
+  let answer: Response | null = null
+  await until(`${url} is answered by the database`, async () => {
+    answer = await page.goto(url)
+    return answer?.status() !== 503
+  })
+  return answer
 }
 
 /** Buttons whose hidden fields and answers hold what is hostile. */
@@ -173,7 +184,7 @@ async function pressEach(page: Page, url: string, value: string): Promise<void> 
     [`/search?q=${value}&x="><b class=evil>`, /^Fetch again/],
     ['/requests?state=gave_up', /^Retry all/],
   ] as const) {
-    await page.goto(url + path)
+    await open(page, url + path)
     await page.getByRole('button', { name }).first().click()
     await page.locator('.notice').waitFor()
     assert.equal(await page.evaluate(escaped), nothing, path)
