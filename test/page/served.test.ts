@@ -1,10 +1,10 @@
 import pino from 'pino'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseConfig } from '../../src/config.ts'
 import { startPage } from '../../src/http/running_page.ts'
-import { closeBrowser, type Visit, withPage } from '../support/browser.ts'
+import { closeBrowser, stopClock, type Visit, withPage } from '../support/browser.ts'
 import { testKey } from '../support/canaries.ts'
 import { forkProgram } from '../support/child.ts'
 import { withDatabase } from '../support/database.ts'
@@ -50,25 +50,28 @@ async function lookUp(page: Page, text: string): Promise<void> {
 
 /** Lets the page fetch itself anew until the ticker is there. */
 async function appears({ page }: Visit, ticker: string): Promise<void> {
-  const big = page.locator('.big', { hasText: ticker })
-  for (let round = 0; round < 100; round++) {
-    await page.clock.runFor(5000)
-    if (
-      await big.waitFor({ timeout: 500 }).then(
-        () => true,
-        () => false,
-      )
+  await comes(page, page.locator('.big', { hasText: ticker }), () => page.clock.runFor(5000))
+}
+
+/** Does it again, several times a second, until that is there. */
+async function comes(page: Page, awaited: Locator, again: () => Promise<unknown>): Promise<void> {
+  const isThere = async () => {
+    await again()
+    return awaited.waitFor({ timeout: 200 }).then(
+      () => true,
+      () => false,
     )
-      return
   }
-  assert.unreachable(`${ticker} has not appeared: ${await page.locator('main').textContent()}`)
+  await until(`${awaited}`, isThere).catch(async ({ message }) => {
+    throw new Error(`${message}: ${await page.locator('main').textContent()}`)
+  })
 }
 
 test('an identifier is looked up, fetched, and renamed; what comes of it appears by itself', () =>
   withPage('the served page', {}, (visit) =>
     withServedPage(async ({ url, sim }) => {
       const { page, complaints } = visit
-      await page.clock.install()
+      await stopClock(page)
       await logIn(page, url)
       await lookUp(page, apple)
       await page.getByText('Nothing is known yet').waitFor()
@@ -92,7 +95,9 @@ test('an identifier is looked up, fetched, and renamed; what comes of it appears
         await page.getByRole('heading', { name, level: 1 }).waitFor()
       }
       assert.equal(await page.locator('#actions tbody th').allTextContents(), ['Fetch', 'Fetch'])
-      await page.locator('#processes tbody th', { hasText: 'Worker' }).waitFor()
+      await comes(page, page.locator('#processes tbody th', { hasText: 'Worker' }), () =>
+        page.clock.runFor(5000),
+      )
       await page.getByRole('button', { name: 'Log out' }).click()
       await page.getByLabel('Password').waitFor()
       assert.equal(complaints, [])
@@ -108,10 +113,7 @@ async function withoutJavaScript({ page, complaints }: Visit, url: string, sim: 
   sim.rename(apple, 'PLUM')
   await page.getByRole('button', { name: 'Fetch again' }).click()
   await page.locator('.notice').waitFor()
-  await until('it is fetched', async () => {
-    await page.reload()
-    return (await page.locator('.big').textContent()) === 'PLUM'
-  })
+  await comes(page, page.locator('.big', { hasText: 'PLUM' }), () => page.reload())
   assert.equal(await page.locator('.timeline .ticker').allTextContents(), ['PLUM', 'PEAR', 'AAPL'])
   assert.equal(complaints, [])
 }
