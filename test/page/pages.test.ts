@@ -6,6 +6,7 @@ import { closeBrowser, withPage } from '../support/browser.ts'
 import { examplePages } from '../support/example_pages.ts'
 import { frame, hostileIdentifier, hostileTexts } from '../support/page_examples.ts'
 import { startPageServer } from '../support/page_server.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('the page in a browser')
 
@@ -82,6 +83,7 @@ test('works with JavaScript off: pages, tables, a search, a button', () =>
     await page.getByRole('button', { name: 'Look up' }).click()
     await page.locator('h1', { hasText: 'CUSIP 30303M102' }).waitFor()
     await page.getByRole('button', { name: 'Fetch again' }).click()
+    await until('it is posted', () => server.posted.length > 0)
     await page.waitForURL('**/search?q=30303M102')
     assert.equal(server.posted, [
       '/actions/fetch csrf=a-token&back=%2Fsearch%3Fq%3D30303M102&identifier_type=CUSIP&identifier_value=30303M102',
