@@ -19,7 +19,7 @@ test('workers go over to another key one by one, without a pause and without a 4
           DATABASE_URL: url,
           OPENFIGI_API_URL: sim.url,
           OPENFIGI_API_KEY: apiKey,
-          OPENFIGI_RATE_LIMIT: '5/700ms',
+          OPENFIGI_RATE_LIMIT: '5/1s', // half a second may be lost on the way
           OPENFIGI_JOBS_PER_REQUEST: '10',
           OPENFIGI_LISTING_PREFERENCE: 'any', // one round
         })

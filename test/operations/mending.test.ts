@@ -49,7 +49,8 @@ test('lifts a block together with what has been reserved behind it', () =>
       return row?.seconds
     }
     await sql`select figi_private.block_api_budget('key-x@host', '10 minutes')`
-    assert.is(await waits(), 600)
+    const blocked = (await waits()) ?? 0
+    assert.ok(blocked > 500 && blocked <= 600, `${blocked} s`)
     for (const block of await remediesOf('budget_blocked')) await sql.unsafe(block)
     assert.is(await waits(), 0)
   }))
